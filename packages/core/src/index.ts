@@ -1,0 +1,16 @@
+export {
+  type ErrorDetails,
+  isLifeguardError,
+  LifeguardError,
+  type LifeguardErrorCode,
+  type PoolFigures,
+} from './errors.ts';
+export type { Events, Leak, Logger } from './events.ts';
+export { createPool, LifeguardPool, Owner } from './lifeguard-pool.ts';
+export type { QueryResult, Statement } from './pg/connection.ts';
+export type { CloseReason } from './pool/seam.ts';
+export type { HeldTime, PoolSnapshot, Quantiles } from './pool/snapshot.ts';
+export type { Priority } from './pool/waiters.ts';
+export type { HookConnection, PoolOptions } from './pool-options.ts';
+export type { CallOptions } from './scope/call-options.ts';
+export type { Lease } from './scope/lease.ts';

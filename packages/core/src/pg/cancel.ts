@@ -1,0 +1,115 @@
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+import type { PgClient } from './pg-subset.ts';
+
+/**
+ * Sends CancelRequest and resolves when the server has closed that connection: only then has the request been passed
+ * on. It travels to the address of the connection itself and not to a name that may mean another server by now, and
+ * encrypted where the connection is: it carries the secret key.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
+ */
+async function sendCancel(client: PgClient): Promise<void> {
+  const { processID, secretKey } = client;
+  if (processID === null || secretKey === null) throw new Error('The server gave no key to cancel with.');
+  const socket = await open(client);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject).once('close', () => resolve());
+    socket.resume();
+    socket.end(cancelRequest(processID, secretKey));
+  });
+}
+
+async function open(client: PgClient): Promise<net.Socket> {
+  const socket = net.connect(addressOf(client));
+  socket.setTimeout(PATIENCE_MILLIS, () =>
+    socket.destroy(new Error('The server did not take the cancel request in time.')),
+  );
+  try {
+    await settled(socket, 'connect');
+    return client.ssl ? await encrypted(client, socket) : socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+function addressOf(client: PgClient): net.NetConnectOpts {
+  const { remoteAddress, remotePort } = client.connection.stream;
+  if (remoteAddress !== undefined && remotePort !== undefined) return { host: remoteAddress, port: remotePort };
+  if (client.host.startsWith('/')) return { path: `${client.host}/.s.PGSQL.${client.port}` };
+  return { host: client.host, port: client.port };
+}
+
+async function encrypted(client: PgClient, socket: net.Socket): Promise<net.Socket> {
+  const isDirect = client.sslNegotiation === 'direct';
+  if (!isDirect) await askForTls(socket);
+  const secure = tls.connect({
+    ...(typeof client.ssl === 'object' ? client.ssl : {}),
+    // pg hides the key from whoever prints it, and so from a spread.
+    ...(typeof client.ssl === 'object' && 'key' in client.ssl ? { key: client.ssl.key as string } : {}),
+    socket,
+    host: client.host,
+    ...(net.isIP(client.host) === 0 ? { servername: client.host } : {}),
+    ...(isDirect ? { ALPNProtocols: ['postgresql'] } : {}),
+  });
+  await settled(secure, 'secureConnect');
+  return secure;
+}
+
+async function askForTls(socket: net.Socket): Promise<void> {
+  const answer = new Promise<Buffer>((resolve, reject) => {
+    socket
+      .once('data', resolve)
+      .once('error', reject)
+      .once('close', () => reject(new Error('closed')));
+  });
+  socket.write(sslRequest());
+  if ((await answer).toString('latin1') !== 'S') throw new Error('The server takes no encrypted cancel request.');
+}
+
+function settled(socket: net.Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, () => resolve());
+    socket.once('error', reject);
+  });
+}
+
+const CANCEL_CODE = 80_877_102;
+const SSL_CODE = 80_877_103;
+
+function cancelRequest(processId: number, secretKey: number): Buffer {
+  const message = Buffer.alloc(16);
+  message.writeInt32BE(message.length, 0);
+  message.writeInt32BE(CANCEL_CODE, 4);
+  message.writeInt32BE(processId, 8);
+  message.writeInt32BE(secretKey, 12);
+  return message;
+}
+
+function sslRequest(): Buffer {
+  const message = Buffer.alloc(8);
+  message.writeInt32BE(message.length, 0);
+  message.writeInt32BE(SSL_CODE, 4);
+  return message;
+}
+
+/** Each request makes the server fork a process: a thousand callers who hang up must not become a thousand forks. */
+const AT_A_TIME = 2;
+const PATIENCE_MILLIS = 2_000;
+
+/** The cancel requests of one pool, a few at a time. */
+export class Cancels {
+  #underway = 0;
+  readonly #next: (() => void)[] = [];
+
+  async send(client: PgClient): Promise<void> {
+    if (this.#underway >= AT_A_TIME) await new Promise<void>((resolve) => this.#next.push(resolve));
+    this.#underway += 1;
+    try {
+      await sendCancel(client);
+    } finally {
+      this.#underway -= 1;
+      this.#next.shift()?.();
+    }
+  }
+}

@@ -1,0 +1,25 @@
+/** What the other rings see of a connection to PostgreSQL. */
+export interface Connection {
+  /** One statement at a time; the caller sees to it. Settles when ReadyForQuery has been read, or the connection is lost. */
+  query<Row = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>>;
+}
+
+/** A statement, in the shape that pg takes. */
+export interface Statement {
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** Makes it a prepared statement of this connection. */
+  readonly name?: string;
+  readonly rowMode?: 'array';
+  readonly types?: object;
+  readonly queryMode?: 'extended';
+}
+
+/** What pg answers. A text of several statements answers with an array of these, as in pg. */
+export interface QueryResult<Row = Record<string, unknown>> {
+  readonly rows: Row[];
+  readonly rowCount: number | null;
+  readonly command: string;
+  readonly oid: number | null;
+  readonly fields: readonly { readonly name: string; readonly dataTypeID: number; readonly format: string }[];
+}

@@ -1,0 +1,233 @@
+import * as os from 'node:os';
+import type { Clock } from '../clock.ts';
+import { LifeguardError } from '../errors.ts';
+import type { Warnings } from '../events.ts';
+import type { Settings } from '../options.ts';
+import type { Contagion, Seam } from '../pool/seam.ts';
+import type { HookConnection } from '../pool-options.ts';
+import { inRootContext } from '../root-context.ts';
+import { Cancels } from './cancel.ts';
+import type { QueryResult } from './connection.ts';
+import { endedAmong } from './ended.ts';
+import { PgConnection } from './pg-connection.ts';
+import type { PgClientClass } from './pg-subset.ts';
+import { Pooler } from './pooler.ts';
+import { isCancelled, isPermanentDialFailure, isReadOnlyRefusal, isShutdown } from './sqlstate.ts';
+import { StartupLimits } from './startup.ts';
+import { verdictOn } from './verdict.ts';
+
+/** The seam for PostgreSQL: what it means to open, check, clean, interrupt and close a session. */
+export class PostgresSeam implements Seam<PgConnection> {
+  readonly #settings: Settings;
+  readonly #Client: PgClientClass;
+  readonly #clock: Clock;
+  readonly #startup: StartupLimits;
+  readonly #pooler: Pooler;
+  readonly #cancels = new Cancels();
+
+  constructor(settings: Settings, Client: PgClientClass, { clock, warnings }: { clock: Clock; warnings: Warnings }) {
+    this.#settings = settings;
+    this.#Client = Client;
+    this.#clock = clock;
+    this.#startup = new StartupLimits(settings);
+    this.#pooler = new Pooler(settings.name, warnings);
+  }
+
+  async connect(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
+    const connection = await inRootContext(() => this.#login(signal, lost));
+    try {
+      await untilAborted(signal, this.#introduce(connection));
+    } catch (error) {
+      // Whoever gave us up closes what we resolve with; of a failure of our own only we know.
+      if (signal.aborted) return connection;
+      await this.close(connection);
+      throw error;
+    }
+    return connection;
+  }
+
+  /** An empty query: a round trip, and no plan. */
+  async check(connection: PgConnection): Promise<void> {
+    await connection.query({ text: '' });
+  }
+
+  async clean(connection: PgConnection): Promise<void> {
+    await connection.query({ text: RESET_SESSION });
+    connection.dirt = 'none';
+    await this.#greet(connection);
+  }
+
+  /** DESIGN.md §5.7: fit again only if the statement said that it was cancelled *and* the request is known to be spent. */
+  async interrupt(connection: PgConnection): Promise<void> {
+    if (connection.kind === 'running') {
+      await this.#cancels.send(connection.client);
+      await connection.quiet();
+      if (!isCancelled(connection.lastFailure)) throw new Error('the cancel request may still be on its way');
+    }
+    const verdict = verdictOn(connection, this.#settings.resetOnRelease);
+    if (verdict.kind === 'clean') await this.clean(connection);
+    else if (verdict.kind !== 'keep') throw new Error('the connection is not fit to be kept');
+  }
+
+  /** Cancel, then Terminate, then the server's own end: after a mere goodbye a statement runs on to its end. */
+  async close(connection: PgConnection): Promise<void> {
+    if (connection.kind === 'running') await this.#cancels.send(connection.client).catch(() => undefined);
+    await connection.leave();
+  }
+
+  destroy(connection: PgConnection): void {
+    connection.cutOff();
+  }
+
+  /**
+   * Asks, over a side connection, what has become of sessions whose end we could not see, and ends those that are
+   * left. Behind a pooler there is nothing to ask: the sessions are the pooler's.
+   */
+  async confirmClosed(connections: readonly PgConnection[]): Promise<readonly PgConnection[]> {
+    if (this.#pooler.isBetween) return connections;
+    const controller = new AbortController();
+    const side = await inRootContext(() => this.#login(controller.signal, () => undefined));
+    try {
+      return await endedAmong(side, connections, this.#clock.now());
+    } finally {
+      await side.leave();
+    }
+  }
+
+  isPermanent(error: unknown): boolean {
+    return isPermanentDialFailure(error);
+  }
+
+  contagion(connection: PgConnection, error: unknown): Contagion {
+    if (isShutdown(error)) return 'suspect';
+    if (!isReadOnlyRefusal(error)) return 'none';
+    return connection.isReadOnlyByWish ? 'none' : 'stale';
+  }
+
+  rest(connection: PgConnection): void {
+    if (this.#settings.allowExitOnIdle) connection.client.unref();
+  }
+
+  wake(connection: PgConnection): void {
+    if (this.#settings.allowExitOnIdle) connection.client.ref();
+  }
+
+  /** Dials until the server takes our startup packet: each refusal drops what was refused. */
+  async #login(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
+    for (;;) {
+      try {
+        return await this.#dial(signal, lost);
+      } catch (error) {
+        const dropped = signal.aborted ? undefined : this.#startup.drop(error);
+        if (dropped === undefined) throw error;
+        this.#pooler.refused(dropped);
+      }
+    }
+  }
+
+  async #dial(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
+    const client = new this.#Client(this.#clientConfig());
+    const { password, connectionString } = this.#settings.forPg;
+    // A connection string without a password would otherwise win over a password that is given beside it.
+    if (connectionString !== undefined && password !== undefined) client.password = password;
+    const connection = new PgConnection(client, lost);
+    const onAbort = (): void => connection.cutOff();
+    signal.addEventListener('abort', onAbort);
+    try {
+      signal.throwIfAborted();
+      await client.connect();
+      connection.openedAt = this.#clock.now();
+      return connection;
+    } catch (error) {
+      connection.cutOff();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** All keys that decide where and how to connect are own ones: pg would take absent ones from a polluted prototype. */
+  #clientConfig(): object {
+    const { forPg, name } = this.#settings;
+    return {
+      ...EXPLICIT,
+      ...forPg,
+      ...this.#startup.config(),
+      connectionString: forPg.connectionString,
+      password: forPg.password,
+      ssl: forPg.ssl,
+      application_name: forPg.application_name ?? process.env['PGAPPNAME'] ?? applicationName(name),
+    };
+  }
+
+  async #introduce(connection: PgConnection): Promise<void> {
+    await this.#pooler.inspect(connection, this.#startup.sent);
+    await this.#greet(connection);
+  }
+
+  /** The user's own part of a login. What it sets is how the session is meant to be, and no dirt. */
+  async #greet(connection: PgConnection): Promise<void> {
+    const { onConnect } = this.#settings;
+    if (onConnect === undefined) return;
+    try {
+      await onConnect(forHook(connection));
+    } catch (cause) {
+      throw hookFailed('The onConnect hook failed, so the connection was not used. Its error is the cause.', cause);
+    }
+    if (connection.kind !== 'ready' || connection.transactionStatus !== 'I') {
+      throw hookFailed(
+        'The onConnect hook returned while a statement or a transaction was open, so the connection was not used.',
+      );
+    }
+    connection.settleIn();
+  }
+}
+
+function hookFailed(message: string, cause?: unknown): LifeguardError {
+  return new LifeguardError('ERR_LIFEGUARD_HOOK_FAILED', message, { cause });
+}
+
+/** Statements of a hook wait for each other, whether it awaits them or not. */
+function forHook(connection: PgConnection): HookConnection {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    query(text, values = []) {
+      const run = (): Promise<QueryResult> => connection.query({ text, values });
+      const answer = last.then(run, run);
+      last = answer.catch(() => undefined);
+      return answer;
+    },
+  };
+}
+
+function untilAborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
+}
+
+/** PostgreSQL shows printable ASCII, and 63 bytes of it. */
+function applicationName(pool: string): string {
+  return `${pool}@${os.hostname()}`.replace(/[^\x20-\x7e]/g, '?').slice(0, 63);
+}
+
+/**
+ * Clears everything that the server lets a session leave behind, but not the prepared statements, of which pg keeps
+ * its own account. https://www.postgresql.org/docs/current/sql-discard.html lists what DISCARD ALL would do.
+ */
+export const RESET_SESSION =
+  'SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP';
+
+/** Keys that pg reads and that are not ours to give: named here so that no prototype can give them. */
+const EXPLICIT = {
+  binary: undefined,
+  client_encoding: undefined,
+  connection: undefined,
+  connectionTimeoutMillis: undefined,
+  fallback_application_name: undefined,
+  pipeline: undefined,
+  Promise: undefined,
+  query_timeout: undefined,
+  replication: undefined,
+} as const;

@@ -1,0 +1,180 @@
+import type { Clock } from '../clock.ts';
+import { DeadlineWheel } from '../deadline-wheel.ts';
+import type { LifeguardError, PoolFigures } from '../errors.ts';
+import { publish } from '../events.ts';
+import { Overload } from './overload.ts';
+import type { Fittings, PoolSettings } from './pool-settings.ts';
+import { aborted, lineFull, overloaded, timedOut, type Wait } from './refusal.ts';
+import type { Slot } from './slot.ts';
+import { type AcquireRequest, isAdmitted, Waiter, Waiters } from './waiters.ts';
+
+/** What the line must know of the pool. */
+export interface Surroundings {
+  figures(): PoolFigures;
+  /** What dials fail with at present. */
+  failure(): unknown;
+  /** Whether connections come back at all: waiting for a server that restarts is no overload. */
+  isServing(): boolean;
+  /** Leases that a group may still take. */
+  roomOf(group: string): number;
+  /** Somebody left: a place may have become free for others. */
+  left(): void;
+}
+
+/** The line: who may join it, who is next, and how everybody leaves it. */
+export class Line<Connection> {
+  readonly #clock: Clock;
+  readonly #wheel: DeadlineWheel;
+  readonly #settings: PoolSettings;
+  readonly #around: Surroundings;
+  readonly #waiters = new Waiters<Connection>();
+  readonly #overloads = new Map<string | undefined, Overload>();
+  #ticket = 0;
+  readonly counts: { timeouts: number; shed: number; aborted: number } = { timeouts: 0, shed: 0, aborted: 0 };
+
+  constructor({ settings, clock }: Fittings<Connection>, around: Surroundings) {
+    this.#clock = clock;
+    this.#wheel = new DeadlineWheel(clock);
+    this.#settings = settings;
+    this.#around = around;
+  }
+
+  get length(): number {
+    return this.#waiters.length;
+  }
+
+  /** Those whom one more connection would help. */
+  get servable(): number {
+    return this.#waiters.servable(this.#around.roomOf);
+  }
+
+  oldestWait(now: number): number {
+    const oldest = this.#waiters.oldest();
+    return oldest === undefined ? 0 : now - oldest.since;
+  }
+
+  /** A place in the line, or the refusal. */
+  join(request: AcquireRequest, now: number): Promise<Slot<Connection>> {
+    const refusal = this.#refusal(request, now);
+    if (refusal !== undefined) return Promise.reject(this.#refused(refusal, 0));
+    const waiter = new Waiter<Connection>(request, { ticket: this.#ticket++, since: now }, this);
+    this.#waiters.enqueue(waiter);
+    const due = this.#due(request, now);
+    if (due !== undefined) this.#wheel.arm(waiter, due);
+    return waiter.promise;
+  }
+
+  /** The next to be served, who has thereby left the line. Those who stood too long are told so on the way. */
+  next(now: number): Waiter<Connection> | undefined {
+    for (;;) {
+      const waiter = this.#waiters.next(this.#around.roomOf);
+      if (waiter === undefined) return undefined;
+      this.#remove(waiter);
+      if (!this.#drops(waiter, now)) return waiter;
+      this.#refuse(waiter, this.#shed(now - waiter.since, waiter.request));
+    }
+  }
+
+  rejectAll(error: () => LifeguardError): void {
+    for (let waiter = this.#waiters.oldest(); waiter !== undefined; waiter = this.#waiters.oldest()) {
+      this.#remove(waiter);
+      this.#refuse(waiter, error());
+    }
+  }
+
+  /** @internal Called by a waiter whose signal was aborted. */
+  onAbort(waiter: Waiter<Connection>): void {
+    if (!this.#remove(waiter)) return;
+    this.counts.aborted += 1;
+    waiter.settle({ kind: 'refused', error: aborted(this.#around.figures().pool, waiter.request.signal?.reason) });
+    this.#around.left();
+  }
+
+  /** @internal Called by a waiter whose time is up. */
+  onDue(waiter: Waiter<Connection>, now: number): void {
+    const lateMillis = now - waiter.due;
+    if (lateMillis < LATE_MILLIS) return this.#timeOut(waiter, now, 0);
+    // The loop was blocked, and the connection may lie ready in a socket that could not be read: read first.
+    this.#clock.afterInput(() => this.#timeOut(waiter, this.#clock.now(), lateMillis));
+  }
+
+  #timeOut(waiter: Waiter<Connection>, now: number, lateMillis: number): void {
+    if (!this.#remove(waiter)) return;
+    this.counts.timeouts += 1;
+    const limit = waiter.due === waiter.request.deadline ? 'caller' : 'pool';
+    const wait: Wait = { waited: now - waiter.since, limit, lateMillis, failure: this.#around.failure() };
+    this.#refuse(waiter, timedOut(this.#around.figures(), wait));
+    this.#around.left();
+  }
+
+  #remove(waiter: Waiter<Connection>): boolean {
+    this.#wheel.disarm(waiter);
+    const removed = this.#waiters.remove(waiter);
+    if (this.#waiters.length === 0) for (const overload of this.#overloads.values()) overload.emptied();
+    return removed;
+  }
+
+  #refuse(waiter: Waiter<Connection>, error: LifeguardError): void {
+    waiter.settle({ kind: 'refused', error: this.#refused(error, this.#clock.now() - waiter.since) });
+  }
+
+  #refused(error: LifeguardError, waitedMillis: number): LifeguardError {
+    publish('lifeguard:pool:refused', () => {
+      const { pool, waiting } = this.#around.figures();
+      return { pool, code: error.code, waitedMillis, waiting };
+    });
+    return error;
+  }
+
+  #due(request: AcquireRequest, now: number): number | undefined {
+    const { acquireTimeoutMillis } = this.#settings;
+    if (acquireTimeoutMillis === 0) return request.deadline;
+    return Math.min(request.deadline ?? Number.POSITIVE_INFINITY, now + acquireTimeoutMillis);
+  }
+
+  #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
+    const { maxWaiting } = this.#settings;
+    if (maxWaiting > 0 && this.length >= maxWaiting) {
+      const drain = this.#overloadOf(request.group)?.drainSeconds(this.length) ?? 1;
+      this.counts.shed += 1;
+      return lineFull(this.#around.figures(), drain);
+    }
+    const overload = this.#overloadOf(request.group);
+    if (overload === undefined || isAdmitted(request) || this.length === 0 || !this.#around.isServing())
+      return undefined;
+    const ahead = this.#waiters.newcomersAhead(request.group, request.priority);
+    return overload.refuses(ahead, this.#newcomersWait(request, now), now) ? this.#shed(0, request) : undefined;
+  }
+
+  #newcomersWait(request: AcquireRequest, now: number): number {
+    const oldest = this.#waiters.oldestNewcomer(request.group);
+    return oldest === undefined ? 0 : now - oldest.since;
+  }
+
+  #drops(waiter: Waiter<Connection>, now: number): boolean {
+    const overload = isAdmitted(waiter.request) ? undefined : this.#overloadOf(waiter.request.group);
+    if (overload === undefined) return false;
+    if (this.#around.isServing() && overload.drops(now - waiter.since, now)) return true;
+    overload.served(now);
+    return false;
+  }
+
+  #shed(waited: number, request: AcquireRequest): LifeguardError {
+    this.counts.shed += 1;
+    const drain = this.#overloadOf(request.group)?.drainSeconds(this.length) ?? 1;
+    return overloaded(this.#around.figures(), waited, drain);
+  }
+
+  #overloadOf(group: string | undefined): Overload | undefined {
+    if (this.#settings.overload === undefined) return undefined;
+    let overload = this.#overloads.get(group);
+    if (overload === undefined) {
+      overload = new Overload(this.#settings.overload);
+      this.#overloads.set(group, overload);
+    }
+    return overload;
+  }
+}
+
+/** A timer this late was held up by the process itself. */
+const LATE_MILLIS = 50;

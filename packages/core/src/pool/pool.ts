@@ -1,0 +1,280 @@
+import type { LifeguardError, PoolFigures } from '../errors.ts';
+import { Ledger } from './ledger.ts';
+import { Line } from './line.ts';
+import type { Fittings } from './pool-settings.ts';
+import { Readiness } from './readiness.ts';
+import { aborted, pastDeadline, poolClosed, unavailable, unknownGroup } from './refusal.ts';
+import type { Verdict } from './seam.ts';
+import type { Holder, Slot } from './slot.ts';
+import type { PoolReading } from './snapshot.ts';
+import { Stock } from './stock.ts';
+import { Upkeep } from './upkeep.ts';
+import type { AcquireRequest } from './waiters.ts';
+
+type Phase =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'closing'; readonly drained: () => void; readonly done: Promise<void> }
+  | { readonly kind: 'closed'; readonly done: Promise<void> };
+
+/** Who gets which connection, and when. Every connection has exactly one owner at every moment: its slot's state says who. */
+export class Pool<Connection> {
+  readonly #fittings: Fittings<Connection>;
+  readonly #stock: Stock<Connection>;
+  readonly #line: Line<Connection>;
+  readonly #upkeep: Upkeep;
+  readonly #ledger: Ledger;
+  readonly #readiness = new Readiness();
+  #phase: Phase = { kind: 'open' };
+
+  /** `onTick` is called by the one timer of the pool, about every second. */
+  constructor(fittings: Fittings<Connection>, onTick: (now: number) => void = () => undefined) {
+    const { settings, clock } = fittings;
+    this.#fittings = fittings;
+    this.#ledger = new Ledger(clock.now());
+    this.#line = new Line(fittings, {
+      figures: () => this.figures(),
+      failure: () => ('error' in this.#stock.health ? this.#stock.health.error : undefined),
+      isServing: () => this.#isServing(),
+      roomOf: (group) => this.#roomOf(group),
+      left: () => this.#dispatch(),
+    });
+    this.#stock = new Stock(fittings, {
+      changed: () => this.#onChange(),
+      opened: () => this.#onOpened(),
+      dialFailed: (error, permanent) => this.#onDialFailed(error, permanent),
+      servable: () => this.#line.servable,
+      standing: () => ({ isAwaited: this.#line.length > 0, oldestWaitMillis: this.#line.oldestWait(clock.now()) }),
+      isReadyAwaited: () => this.#readiness.awaited,
+    });
+    this.#upkeep = new Upkeep(settings, clock, {
+      tick: (now) => this.#onTick(now, onTick),
+      late: () => this.#stock.suspectAll(),
+    });
+    if (settings.startup !== 'lazy' || settings.min > 0) this.#dispatch();
+  }
+
+  /** A connection at once, where one is idle and fit and nobody waits: no promise is made. Else undefined. */
+  take(request: AcquireRequest): Slot<Connection> | undefined {
+    if (this.#line.length > 0 || this.#phase.kind !== 'open' || request.group !== undefined) return undefined;
+    const now = this.#fittings.clock.now();
+    if (request.signal?.aborted === true || (request.deadline !== undefined && request.deadline <= now))
+      return undefined;
+    if (now > this.#upkeep.lateAt) this.#stock.suspectAll();
+    const slot = this.#stock.fit(now);
+    if (slot === undefined) return undefined;
+    this.#lend(slot, request, now);
+    this.#ledger.lent(0, now);
+    return slot;
+  }
+
+  /** A connection, now or later, or the reason why not. */
+  acquire(request: AcquireRequest): Promise<Slot<Connection>> {
+    const now = this.#fittings.clock.now();
+    const refusal = this.#refusal(request, now);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const promise = this.#line.join(request, now);
+    this.#dispatch();
+    return promise;
+  }
+
+  /** Ends a lease. Harmless when this holder's lease has ended before. */
+  giveBack(slot: Slot<Connection>, holder: Holder, verdict: Verdict): void {
+    const { state } = slot;
+    if (state.kind !== 'leased' || state.holder !== holder) return;
+    const now = this.#fittings.clock.now();
+    const heldMillis = now - state.since;
+    slot.usedAt = now;
+    this.#stock.gaveBack(now, heldMillis);
+    this.#ledger.returned(holder, heldMillis, now);
+    switch (verdict.kind) {
+      case 'keep':
+        this.#stock.keep(slot, now);
+        break;
+      case 'clean':
+        this.#stock.tend(slot, 'clean');
+        break;
+      case 'interrupt':
+        this.#ledger.cancels += 1;
+        this.#stock.tend(slot, 'interrupt');
+        break;
+      case 'discard':
+        this.#stock.close(slot, verdict.reason);
+        break;
+      default:
+        verdict satisfies never;
+    }
+    // Also when nothing was kept: the group of the holder has room now.
+    if (this.#line.length > 0) this.#dispatch();
+  }
+
+  /** What a failed statement on this slot says about the other connections. */
+  learn(slot: Slot<Connection>, error: unknown): void {
+    if (slot.state.kind === 'leased') this.#stock.learn(slot, error);
+  }
+
+  /** Replaces every connection: idle ones now, leased ones when they come back. */
+  invalidate(reason: string): void {
+    this.#stock.invalidate(reason);
+    this.#dispatch();
+  }
+
+  resize(min: number, max: number): void {
+    this.#stock.resize(min, max);
+    this.#dispatch();
+  }
+
+  get size(): { readonly min: number; readonly max: number } {
+    return this.#stock.retirement.size;
+  }
+
+  /** Callers wait, up to their limits; what is leased goes on. */
+  pause(): void {
+    if (this.#phase.kind === 'open') this.#phase = { kind: 'paused' };
+  }
+
+  resume(): void {
+    if (this.#phase.kind !== 'paused') return;
+    this.#phase = { kind: 'open' };
+    this.#dispatch();
+  }
+
+  /** Resolves when the minimum, and at least one connection, is open. */
+  ready(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#isEnding()) return Promise.reject(poolClosed(this.#fittings.settings.name));
+    const ready = this.#readiness.wait(signal);
+    this.#settleReadiness();
+    this.#dispatch();
+    return ready;
+  }
+
+  /** Refuses new work, waits for leases up to `graceMillis`, then closes them under their holders' hands. */
+  close(graceMillis: number): Promise<void> {
+    if (this.#phase.kind === 'closing' || this.#phase.kind === 'closed') return this.#phase.done;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const grace = this.#fittings.clock.after(graceMillis, () => this.#stock.endByForce());
+    // The server is given its time, and no more: what it has not closed by then is overdue and stays so.
+    const end = this.#fittings.clock.after(graceMillis + this.#fittings.settings.closeTimeoutMillis, resolve);
+    const done = promise.then(() => {
+      grace.cancel();
+      end.cancel();
+      this.#upkeep.stop();
+      this.#phase = { kind: 'closed', done };
+    });
+    this.#phase = { kind: 'closing', drained: resolve, done };
+    this.#line.rejectAll(() => poolClosed(this.#fittings.settings.name));
+    this.#readiness.failed(poolClosed(this.#fittings.settings.name));
+    this.#stock.end();
+    this.#onChange();
+    return done;
+  }
+
+  leased(): Iterable<{ slot: Slot<Connection>; holder: Holder; since: number }> {
+    return this.#stock.roster.leased();
+  }
+
+  figures(): PoolFigures {
+    const { settings, clock } = this.#fittings;
+    const { max } = this.#stock.retirement.size;
+    return this.#stock.roster.figures({ pool: settings.name, max, waiting: this.#line.length, now: clock.now() });
+  }
+
+  snapshot(): PoolReading {
+    const now = this.#fittings.clock.now();
+    return Object.freeze({
+      name: this.#fittings.settings.name,
+      state: this.#phase.kind,
+      health: this.#stock.health.kind,
+      ...this.#stock.retirement.size,
+      size: this.#stock.roster.size,
+      ...this.#stock.roster.census(),
+      waiting: this.#line.length,
+      oldestWaitMillis: this.#line.oldestWait(now),
+      ...this.#line.counts,
+      ...this.#ledger.read(this.#stock.retirement.size.max, now),
+      closed: Object.freeze(Object.fromEntries(this.#stock.closeReasons)),
+    });
+  }
+
+  /** Serves the line from what is idle, has stale ones checked, and dials where that is not enough. */
+  #dispatch(): void {
+    const now = this.#fittings.clock.now();
+    if (this.#phase.kind === 'open') {
+      while (this.#line.length > 0 && this.#serveNext(now));
+      if (this.#line.length > 0) this.#stock.checkFor(this.#line.servable);
+    }
+    this.#stock.grow(now);
+    if (this.#stock.roster.size > 0 && !this.#isEnding()) this.#upkeep.start();
+  }
+
+  #serveNext(now: number): boolean {
+    const slot = this.#stock.fit(now);
+    const waiter = slot === undefined ? undefined : this.#line.next(now);
+    if (slot === undefined || waiter === undefined) return false;
+    this.#lend(slot, waiter.request, now);
+    this.#ledger.lent(now - waiter.since, now);
+    waiter.settle({ kind: 'served', slot });
+    return true;
+  }
+
+  #lend(slot: Slot<Connection>, request: AcquireRequest, now: number): void {
+    const { connection } = this.#stock.roster.unshelve(slot);
+    slot.move({ kind: 'leased', since: now, connection, holder: request });
+    slot.uses += 1;
+    if (request.owner !== undefined) request.owner.standing = 'admitted';
+    this.#fittings.seam.wake(connection);
+  }
+
+  #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
+    const { name, groups } = this.#fittings.settings;
+    if (this.#isEnding()) return poolClosed(name);
+    if (request.signal?.aborted === true) return aborted(name, request.signal.reason);
+    if (request.deadline !== undefined && request.deadline <= now) return pastDeadline(name);
+    if (request.group !== undefined && !groups.has(request.group))
+      return unknownGroup(name, request.group, [...groups.keys()]);
+    const { health } = this.#stock;
+    if (health.kind !== 'broken' || this.#stock.roster.live() > 0) return undefined;
+    return unavailable(this.figures(), health.error, this.#fittings.seam.isPermanent(health.error));
+  }
+
+  /** Connections come back and new ones can be had: then a standing line is overload, and not a restart. */
+  #isServing(): boolean {
+    const { health } = this.#stock;
+    return this.#phase.kind === 'open' && health.kind === 'healthy' && this.#stock.roster.census().leased > 0;
+  }
+
+  #roomOf(group: string): number {
+    return (this.#fittings.settings.groups.get(group)?.maxConcurrent ?? 0) - this.#stock.roster.leasedBy(group);
+  }
+
+  #onOpened(): void {
+    this.#ledger.opened += 1;
+    this.#settleReadiness();
+  }
+
+  #settleReadiness(): void {
+    if (this.#readiness.awaited && this.#stock.roster.live() >= this.#stock.minimum()) this.#readiness.reached();
+  }
+
+  #onDialFailed(error: unknown, permanent: boolean): void {
+    this.#ledger.failedDials += 1;
+    if (this.#fittings.settings.startup !== 'wait' || permanent) this.#readiness.failed(error);
+    if (this.#stock.health.kind !== 'broken' || this.#stock.roster.live() > 0) return;
+    this.#line.rejectAll(() => unavailable(this.figures(), error, permanent));
+  }
+
+  #onChange(): void {
+    if (this.#phase.kind === 'closing' && this.#stock.roster.size === 0) this.#phase.drained();
+    this.#dispatch();
+  }
+
+  #onTick(now: number, alsoOnTick: (now: number) => void): void {
+    this.#stock.tick(now);
+    alsoOnTick(now);
+    this.#dispatch();
+  }
+
+  #isEnding(): boolean {
+    return this.#phase.kind === 'closing' || this.#phase.kind === 'closed';
+  }
+}

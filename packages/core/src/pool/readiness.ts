@@ -1,0 +1,26 @@
+/** Those who await `ready()`. */
+export class Readiness {
+  readonly #waiting = new Set<{ resolve(): void; reject(error: unknown): void }>();
+
+  wait(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const entry = { resolve, reject };
+      this.#waiting.add(entry);
+      signal?.addEventListener('abort', () => this.#waiting.delete(entry) && reject(signal.reason), { once: true });
+    });
+  }
+
+  get awaited(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  reached(): void {
+    for (const entry of this.#waiting) entry.resolve();
+    this.#waiting.clear();
+  }
+
+  failed(error: unknown): void {
+    for (const entry of this.#waiting) entry.reject(error);
+    this.#waiting.clear();
+  }
+}

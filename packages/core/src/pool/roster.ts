@@ -1,0 +1,73 @@
+import type { PoolFigures } from '../errors.ts';
+import { type Census, census, type Holder, type Slot, type SlotState } from './slot.ts';
+
+/** All slots, and the stack of those that are idle: the one used last is lent first, so that the rest can grow old. */
+export class Roster<Connection> {
+  readonly slots: Set<Slot<Connection>> = new Set();
+  /** Bottom first. Holds exactly the slots whose state is idle. */
+  readonly #idle: Slot<Connection>[] = [];
+
+  /** Connections towards the ceiling: whatever the server may still have. */
+  get size(): number {
+    return this.slots.size;
+  }
+
+  get idle(): readonly Slot<Connection>[] {
+    return this.#idle;
+  }
+
+  top(): Slot<Connection> | undefined {
+    return this.#idle[this.#idle.length - 1];
+  }
+
+  /** The state of an idle slot that is taken off the stack, to become something else at once. */
+  unshelve(slot: Slot<Connection>): SlotState<Connection> & { kind: 'idle' } {
+    const { state } = slot;
+    if (state.kind !== 'idle') throw new Error(`bug: slot ${slot.id} is ${state.kind}, not idle`);
+    if (this.top() === slot) this.#idle.pop();
+    else this.#idle.splice(this.#idle.indexOf(slot), 1);
+    return state;
+  }
+
+  shelve(slot: Slot<Connection>, connection: Connection, now: number): void {
+    slot.move({ kind: 'idle', since: now, connection });
+    this.#idle.push(slot);
+  }
+
+  /** Open connections, whoever has them. */
+  live(): number {
+    const { idle, leased, tending } = this.census();
+    return idle + leased + tending;
+  }
+
+  census(): Census {
+    return census(this.slots);
+  }
+
+  /** Leases that holders of a group have. */
+  leasedBy(group: string): number {
+    let count = 0;
+    for (const { state } of this.slots) if (state.kind === 'leased' && state.holder.group === group) count += 1;
+    return count;
+  }
+
+  *leased(): Generator<{ slot: Slot<Connection>; holder: Holder; since: number }> {
+    for (const slot of this.slots) {
+      if (slot.state.kind === 'leased') yield { slot, holder: slot.state.holder, since: slot.state.since };
+    }
+  }
+
+  figures({ now, ...given }: { pool: string; max: number; waiting: number; now: number }): PoolFigures {
+    const { connecting, idle, leased, tending, closing } = this.census();
+    const numbers = { ...given, size: this.size, connecting, idle, leased: leased + tending, closing };
+    const longest = this.#longestLease();
+    if (longest === undefined) return numbers;
+    return { ...numbers, longest: { name: longest.holder.name, heldMillis: now - longest.since } };
+  }
+
+  #longestLease(): { holder: Holder; since: number } | undefined {
+    let longest: { holder: Holder; since: number } | undefined;
+    for (const lease of this.leased()) if (longest === undefined || lease.since < longest.since) longest = lease;
+    return longest;
+  }
+}

@@ -1,0 +1,114 @@
+import type { CloseReason } from './seam.ts';
+
+/**
+ * A place for one connection, and all the states it can be in.
+ *
+ * ```
+ *   connecting ──▶ idle ◀──▶ leased       what has become fit is idle, if only until the line is served
+ *       │          ▲ │         │
+ *       │          │ ▼         │          tending: the house itself has the connection,
+ *       │        tending ◀─────┤          to check, clean or interrupt it
+ *       ▼           ▼          ▼
+ *       └───────▶ closing ──▶ closed      closing ends when the *server* has closed its side
+ * ```
+ */
+export type SlotState<Connection> =
+  | { readonly kind: 'connecting'; readonly since: number; readonly abort: AbortController }
+  | { readonly kind: 'idle'; readonly since: number; readonly connection: Connection }
+  | { readonly kind: 'leased'; readonly since: number; readonly connection: Connection; readonly holder: Holder }
+  | { readonly kind: 'tending'; readonly since: number; readonly connection: Connection; readonly task: Task }
+  | Closing<Connection>
+  | { readonly kind: 'closed'; readonly since: number };
+
+export interface Closing<Connection> {
+  readonly kind: 'closing';
+  readonly since: number;
+  /** Absent when the dial was given up and has not come back yet. */
+  readonly connection: Connection | undefined;
+  readonly reason: CloseReason;
+  /** Past its cap: cut off, reported, and still counted, because the server may not have noticed. */
+  readonly overdue: boolean;
+}
+
+export type Task = 'check' | 'clean' | 'interrupt';
+
+/** Who holds a lease. The pool asks only for what it must explain and count. */
+export interface Holder {
+  /** In errors, leaks and statistics: a route, a job. */
+  readonly name: string;
+  /** The bulkhead it counts for. */
+  readonly group?: string | undefined;
+  /** Time in which something ran on the lease, in milliseconds. The holder keeps it up to date. */
+  queryingMillis: number;
+}
+
+type Kind = SlotState<unknown>['kind'];
+
+const MOVES: Readonly<Record<Kind, readonly Kind[]>> = {
+  connecting: ['idle', 'closing', 'closed'],
+  idle: ['leased', 'tending', 'closing'],
+  leased: ['idle', 'tending', 'closing'],
+  tending: ['idle', 'closing'],
+  closing: ['closing', 'closed'],
+  closed: [],
+};
+
+export class Slot<Connection> {
+  readonly id: number;
+  /** Connections of an older generation are closed instead of kept. */
+  readonly generation: number;
+  /** The instant after which the connection is replaced, never in use. */
+  expiresAt: number = Number.POSITIVE_INFINITY;
+  uses = 0;
+  /** When a caller had it last: a check by the house is no use. */
+  usedAt: number = Number.NEGATIVE_INFINITY;
+  #state: SlotState<Connection>;
+
+  constructor(id: number, generation: number, since: number) {
+    this.id = id;
+    this.generation = generation;
+    this.#state = { kind: 'connecting', since, abort: new AbortController() };
+  }
+
+  get state(): SlotState<Connection> {
+    return this.#state;
+  }
+
+  /** Of a slot whose state has one. */
+  get connection(): Connection {
+    const { state } = this;
+    if (state.kind === 'connecting' || state.kind === 'closed' || state.connection === undefined) {
+      throw new Error(`bug: slot ${this.id} is ${state.kind} and has no connection`);
+    }
+    return state.connection;
+  }
+
+  /** The only way from state to state. */
+  move(next: SlotState<Connection>): void {
+    if (!MOVES[this.#state.kind].includes(next.kind)) {
+      throw new Error(`bug: slot ${this.id} cannot go from ${this.#state.kind} to ${next.kind}`);
+    }
+    this.#state = next;
+  }
+}
+
+/** Slots by state: counted when asked for, never kept beside the states. */
+export interface Census {
+  connecting: number;
+  idle: number;
+  leased: number;
+  tending: number;
+  closing: number;
+  /** Among those closing. */
+  overdue: number;
+}
+
+export function census(slots: Iterable<Slot<unknown>>): Census {
+  const count: Census = { connecting: 0, idle: 0, leased: 0, tending: 0, closing: 0, overdue: 0 };
+  for (const { state } of slots) {
+    if (state.kind === 'closed') continue;
+    count[state.kind] += 1;
+    if (state.kind === 'closing' && state.overdue) count.overdue += 1;
+  }
+  return count;
+}

@@ -1,0 +1,219 @@
+import { DeadlineEntry } from '../deadline-wheel.ts';
+import type { Holder, Slot } from './slot.ts';
+
+export type Priority = 'high' | 'normal' | 'low';
+
+/** Whoever asks for connections more than once: what it has begun goes ahead of what others have not. */
+export class Owner {
+  /** `admitted` from the first connection on. */
+  standing: 'newcomer' | 'admitted' = 'newcomer';
+}
+
+/** What a caller asks for. Without a deadline it waits as long as the pool's own limit says. */
+export interface AcquireRequest extends Holder {
+  readonly owner?: Owner | undefined;
+  readonly priority?: Priority | undefined;
+  /** An instant on the pool's clock. */
+  readonly deadline?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Outcome<Connection> =
+  | { readonly kind: 'served'; readonly slot: Slot<Connection> }
+  | { readonly kind: 'refused'; readonly error: unknown };
+
+/** One caller in the line. Settled once, whoever comes first: a slot, the deadline, the signal, a refusal. */
+export class Waiter<Connection> extends DeadlineEntry {
+  readonly request: AcquireRequest;
+  readonly since: number;
+  readonly promise: Promise<Slot<Connection>>;
+  /** Links of the queue it stands in. */
+  ahead: Waiter<Connection> | undefined = undefined;
+  behind: Waiter<Connection> | undefined = undefined;
+  /** The queue it stands in; undefined once it has left. */
+  queue: Queue<Connection> | undefined = undefined;
+  /** Place in the order of arrival, over all queues. */
+  readonly ticket: number;
+  #resolve!: (slot: Slot<Connection>) => void;
+  #reject!: (error: unknown) => void;
+  readonly #onDue: (waiter: Waiter<Connection>, now: number) => void;
+  readonly #onAbort: (waiter: Waiter<Connection>) => void;
+
+  constructor(request: AcquireRequest, { ticket, since }: Arrival, ends: WaiterEnds<Connection>) {
+    super();
+    this.request = request;
+    this.ticket = ticket;
+    this.since = since;
+    this.#onDue = ends.onDue;
+    this.#onAbort = ends.onAbort;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    request.signal?.addEventListener('abort', this);
+  }
+
+  /** Called by the abort signal: the waiter is its own listener, so that none has to be made. */
+  handleEvent(): void {
+    this.#onAbort(this);
+  }
+
+  override expire(now: number): void {
+    this.#onDue(this, now);
+  }
+
+  settle(outcome: Outcome<Connection>): void {
+    this.request.signal?.removeEventListener('abort', this);
+    if (outcome.kind === 'served') this.#resolve(outcome.slot);
+    else this.#reject(outcome.error);
+  }
+}
+
+/** Its place in the order of arrival, and when that was. */
+interface Arrival {
+  readonly ticket: number;
+  readonly since: number;
+}
+
+export interface WaiterEnds<Connection> {
+  onDue(waiter: Waiter<Connection>, now: number): void;
+  onAbort(waiter: Waiter<Connection>): void;
+}
+
+/** First in, first out: a doubly linked list, so that leaving from the middle costs what leaving at the head does. */
+class Queue<Connection> {
+  head: Waiter<Connection> | undefined = undefined;
+  tail: Waiter<Connection> | undefined = undefined;
+  length = 0;
+
+  push(waiter: Waiter<Connection>): void {
+    waiter.queue = this;
+    waiter.ahead = this.tail;
+    if (this.tail === undefined) this.head = waiter;
+    else this.tail.behind = waiter;
+    this.tail = waiter;
+    this.length += 1;
+  }
+
+  remove(waiter: Waiter<Connection>): void {
+    if (waiter.ahead === undefined) this.head = waiter.behind;
+    else waiter.ahead.behind = waiter.behind;
+    if (waiter.behind === undefined) this.tail = waiter.ahead;
+    else waiter.behind.ahead = waiter.ahead;
+    waiter.queue = undefined;
+    waiter.ahead = undefined;
+    waiter.behind = undefined;
+    this.length -= 1;
+  }
+}
+
+/** The queues of one group (or of all who named none), most urgent first. */
+type Ranked<Connection> = readonly Queue<Connection>[];
+
+const RANKS = 6;
+const PRIORITY_RANK: Readonly<Record<Priority, number>> = { high: 0, normal: 2, low: 4 };
+const UNGROUPED = '';
+
+export function isAdmitted({ owner }: AcquireRequest): boolean {
+  return owner?.standing === 'admitted';
+}
+
+/** Even ranks were admitted once, odd ones are newcomers: within a priority the former go first (DESIGN.md §5.11). */
+function rankOf(request: AcquireRequest): number {
+  return PRIORITY_RANK[request.priority ?? 'normal'] + (isAdmitted(request) ? 0 : 1);
+}
+
+/**
+ * Everybody who waits. A group at its limit must not hold up the others, so each group has queues of its own, and the
+ * next one is the earliest ticket among the heads: the number of groups bounds the work, not the number of waiters.
+ */
+export class Waiters<Connection> {
+  readonly #groups = new Map<string, Ranked<Connection>>();
+  /** Of all queues together, as `Map.size` is of all buckets. */
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Those of a group who were never given a connection and stand before a newcomer of this priority. */
+  newcomersAhead(group: string | undefined, priority: Priority = 'low'): number {
+    const queues = this.#groups.get(group ?? UNGROUPED);
+    let sum = 0;
+    for (let rank = 1; rank <= PRIORITY_RANK[priority] + 1; rank += 2) sum += queues?.[rank]?.length ?? 0;
+    return sum;
+  }
+
+  enqueue(waiter: Waiter<Connection>): void {
+    this.#queuesOf(waiter.request.group ?? UNGROUPED)[rankOf(waiter.request)]?.push(waiter);
+    this.#length += 1;
+  }
+
+  /** Harmless for one that has left already. */
+  remove(waiter: Waiter<Connection>): boolean {
+    if (waiter.queue === undefined) return false;
+    waiter.queue.remove(waiter);
+    this.#length -= 1;
+    return true;
+  }
+
+  /** How many could be served if there were connections enough: a bulkhead's limit is not moved by a dial. */
+  servable(roomOf: (group: string) => number): number {
+    let sum = 0;
+    for (const [group, queues] of this.#groups) {
+      const standing = queues.reduce((count, queue) => count + queue.length, 0);
+      sum += group === UNGROUPED || standing === 0 ? standing : Math.min(standing, roomOf(group));
+    }
+    return sum;
+  }
+
+  /** The one to be served next, among the groups that have room. */
+  next(roomOf: (group: string) => number): Waiter<Connection> | undefined {
+    for (let rank = 0; rank < RANKS; rank += 1) {
+      const head = this.#earliest(rank, roomOf);
+      if (head !== undefined) return head;
+    }
+    return undefined;
+  }
+
+  /** The one who has stood here for the longest time. */
+  oldest(): Waiter<Connection> | undefined {
+    let oldest: Waiter<Connection> | undefined;
+    for (const queues of this.#groups.values()) {
+      for (const { head } of queues) {
+        if (head !== undefined && (oldest === undefined || head.ticket < oldest.ticket)) oldest = head;
+      }
+    }
+    return oldest;
+  }
+
+  /** The newcomer of a group who has stood here for the longest time. */
+  oldestNewcomer(group: string | undefined): Waiter<Connection> | undefined {
+    const queues = this.#groups.get(group ?? UNGROUPED);
+    let oldest: Waiter<Connection> | undefined;
+    for (let rank = 1; rank < RANKS; rank += 2) {
+      const head = queues?.[rank]?.head;
+      if (head !== undefined && (oldest === undefined || head.ticket < oldest.ticket)) oldest = head;
+    }
+    return oldest;
+  }
+
+  #earliest(rank: number, roomOf: (group: string) => number): Waiter<Connection> | undefined {
+    let best: Waiter<Connection> | undefined;
+    for (const [group, queues] of this.#groups) {
+      const head = queues[rank]?.head;
+      if (head === undefined || (best !== undefined && best.ticket < head.ticket)) continue;
+      if (group === UNGROUPED || roomOf(group) > 0) best = head;
+    }
+    return best;
+  }
+
+  #queuesOf(group: string): Ranked<Connection> {
+    let queues = this.#groups.get(group);
+    if (queues === undefined) {
+      queues = Array.from({ length: RANKS }, () => new Queue<Connection>());
+      this.#groups.set(group, queues);
+    }
+    return queues;
+  }
+}

@@ -1,0 +1,125 @@
+import type { Clock } from '../clock.ts';
+import { leaseEnded, leaseStarted, statementEnded, statementStarted } from '../events.ts';
+import type { QueryResult, Statement } from '../pg/connection.ts';
+import type { PgConnection } from '../pg/pg-connection.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { CloseReason, Verdict } from '../pool/seam.ts';
+import type { Slot } from '../pool/slot.ts';
+import type { AcquireRequest, Owner, Priority } from '../pool/waiters.ts';
+import type { CallOptions } from './call-options.ts';
+
+/** What every hold of a pool shares. */
+export interface House {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly pool: Pool<PgConnection>;
+  verdictOn(connection: PgConnection): Verdict;
+  /** A lease that was reported as leaked came back after all. */
+  returned(hold: Hold): void;
+}
+
+/**
+ * One loan of one connection, from the request for it to its end, with its accounts. It is what the pool sees of a
+ * borrower; users hold it only through a `Lease`, so that one whose lease was forgotten can be told from one that lives.
+ */
+export class Hold implements AcquireRequest {
+  readonly name: string;
+  readonly group: string | undefined;
+  readonly priority: Priority | undefined;
+  readonly owner: Owner | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly deadline: number | undefined;
+  readonly kind: 'statement' | 'lease';
+  queryingMillis = 0;
+  lastText: string | undefined = undefined;
+  /** Where it was asked for, if that was recorded. */
+  stack: string | undefined = undefined;
+  /** When it was reported as leaked. */
+  leakedAt: number | undefined = undefined;
+  readonly #house: House;
+  #loan: { readonly slot: Slot<PgConnection>; readonly connection: PgConnection; readonly since: number } | undefined;
+
+  constructor(house: House, options: CallOptions, { kind, deadline }: Pick<Hold, 'kind' | 'deadline'>) {
+    this.#house = house;
+    this.kind = kind;
+    this.name = options.name ?? DEFAULT_NAMES[kind];
+    this.group = options.group;
+    this.priority = options.priority;
+    this.owner = options.owner;
+    this.signal = options.signal;
+    this.deadline = deadline;
+  }
+
+  /** Asks the pool, which answers at once where it can. */
+  begin(): Promise<void> | undefined {
+    const slot = this.#house.pool.take(this);
+    if (slot === undefined) return this.#wait();
+    this.#started(slot, 0);
+    return undefined;
+  }
+
+  get isOver(): boolean {
+    return this.#loan === undefined || this.#loan.slot.state.kind !== 'leased' || this.#loan.slot.state.holder !== this;
+  }
+
+  get slotId(): number {
+    return this.#loan?.slot.id ?? 0;
+  }
+
+  /** Sends a statement. One at a time: whoever calls sees to it. */
+  async run<Row>(statement: Statement): Promise<QueryResult<Row>> {
+    const loan = this.#loan;
+    if (loan === undefined) throw new Error('bug: a statement on a hold that has not begun');
+    this.lastText = statement.text;
+    const event = { pool: this.#house.name, name: this.name, slot: loan.slot.id, text: statement.text };
+    if (statementStarted.hasSubscribers) statementStarted.publish(event);
+    const since = this.#house.clock.now();
+    try {
+      const result = await loan.connection.query<Row>(statement);
+      this.#account(event, since);
+      return result;
+    } catch (error) {
+      this.#account({ ...event, error }, since);
+      this.#house.pool.learn(loan.slot, error);
+      throw error;
+    }
+  }
+
+  /** Gives the connection back, or away. Harmless when that has happened. */
+  end(discard?: CloseReason): void {
+    const loan = this.#loan;
+    if (loan === undefined) return;
+    this.#loan = undefined;
+    if (leaseEnded.hasSubscribers) {
+      const heldMillis = this.#house.clock.now() - loan.since;
+      const { name, queryingMillis } = this;
+      leaseEnded.publish({ pool: this.#house.name, name, slot: loan.slot.id, heldMillis, queryingMillis });
+    }
+    if (this.leakedAt !== undefined) this.#house.returned(this);
+    const verdict: Verdict =
+      discard === undefined ? this.#house.verdictOn(loan.connection) : { kind: 'discard', reason: discard };
+    this.#house.pool.giveBack(loan.slot, this, verdict);
+  }
+
+  async #wait(): Promise<void> {
+    const since = this.#house.clock.now();
+    const slot = await this.#house.pool.acquire(this);
+    this.#started(slot, this.#house.clock.now() - since);
+  }
+
+  #started(slot: Slot<PgConnection>, waitedMillis: number): void {
+    if (slot.state.kind !== 'leased') throw new Error(`bug: slot ${slot.id} was lent and is ${slot.state.kind}`);
+    this.#loan = { slot, connection: slot.state.connection, since: slot.state.since };
+    if (leaseStarted.hasSubscribers) {
+      leaseStarted.publish({ pool: this.#house.name, name: this.name, slot: slot.id, waitedMillis });
+    }
+  }
+
+  #account(event: object, since: number): void {
+    const millis = this.#house.clock.now() - since;
+    this.queryingMillis += millis;
+    if (statementEnded.hasSubscribers) statementEnded.publish({ ...event, millis });
+  }
+}
+
+const DEFAULT_NAMES = { statement: 'query', lease: 'lease' } as const;

@@ -1,0 +1,91 @@
+import type { Clock } from '../clock.ts';
+import { type Leak, publish, type Warnings } from '../events.ts';
+import { Hold } from './hold.ts';
+
+interface LeakSettings {
+  readonly pool: string;
+  readonly leakAfterMillis: number;
+  readonly reclaimAfterMillis: number;
+}
+
+/** Finds leases that are out for too long. It has no timers: the pool's upkeep asks it now and then. */
+export class LeakWatch {
+  readonly #settings: LeakSettings;
+  readonly #clock: Clock;
+  readonly #warnings: Warnings;
+  /** Names that leaked before: of them every lease records where it was taken. */
+  readonly #suspects = new Set<string>();
+  #taken = 0;
+
+  constructor(settings: LeakSettings, clock: Clock, warnings: Warnings) {
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#warnings = warnings;
+  }
+
+  /** A stack costs more than the lease, so it is taken of one in many, and of all whose name leaked before. */
+  began(hold: Hold): void {
+    this.#taken += 1;
+    if (this.#settings.leakAfterMillis === 0) return;
+    if (this.#taken % SAMPLE !== 1 && !this.#suspects.has(hold.name)) return;
+    const trace: { stack?: string } = {};
+    Error.captureStackTrace(trace, this.began);
+    hold.stack = trace.stack?.replace(/^.*\n/, '');
+  }
+
+  /** Reports what is overdue, and takes back what is far beyond. */
+  check(leased: Iterable<{ readonly holder: object; readonly since: number }>, now: number): void {
+    const { leakAfterMillis, reclaimAfterMillis } = this.#settings;
+    for (const { holder, since } of [...leased]) {
+      if (!(holder instanceof Hold) || holder.kind === 'statement') continue;
+      const heldMillis = now - since;
+      if (leakAfterMillis > 0 && heldMillis >= leakAfterMillis && holder.leakedAt === undefined)
+        this.#report(holder, heldMillis, now);
+      if (reclaimAfterMillis > 0 && heldMillis >= reclaimAfterMillis) this.#reclaim(holder, heldMillis);
+    }
+  }
+
+  returned(hold: Hold): void {
+    const leakedFor = Math.round(this.#clock.now() - (hold.leakedAt ?? 0));
+    const { pool, leakAfterMillis } = this.#settings;
+    const heldMillis = leakAfterMillis + leakedFor;
+    publish('lifeguard:lease:returned', () => ({ pool, name: hold.name, slot: hold.slotId, heldMillis }));
+    this.#warnings.warn(
+      'LIFEGUARD_LEASE_RETURNED',
+      `the lease of "${hold.name}" that was reported as leaked came back after all, after about ${heldMillis} ms`,
+    );
+  }
+
+  #report(hold: Hold, heldMillis: number, now: number): void {
+    hold.leakedAt = now;
+    if (this.#suspects.size < MAX_SUSPECTS) this.#suspects.add(hold.name);
+    const leak: Leak = {
+      pool: this.#settings.pool,
+      name: hold.name,
+      slot: hold.slotId,
+      heldMillis,
+      silentMillis: heldMillis - hold.queryingMillis,
+      ...(hold.lastText === undefined ? {} : { lastStatement: hold.lastText.slice(0, MAX_TEXT) }),
+      ...(hold.stack === undefined ? {} : { stack: hold.stack }),
+    };
+    publish('lifeguard:lease:leaked', () => leak);
+    const last =
+      leak.lastStatement === undefined ? 'nothing was run on it' : `its last statement was: ${leak.lastStatement}`;
+    const where =
+      leak.stack === undefined
+        ? 'The next ones of this name will record where they were taken.'
+        : `It was taken at\n${leak.stack}`;
+    const message = `a lease of "${hold.name}" is out for ${Math.round(heldMillis)} ms (${Math.round(leak.silentMillis)} ms of them silent); ${last}. ${where}`;
+    this.#warnings.warn('LIFEGUARD_LEASE_LEAKED', message, { name: hold.name, heldMillis });
+  }
+
+  #reclaim(hold: Hold, heldMillis: number): void {
+    const message = `the lease of "${hold.name}" was taken back after ${Math.round(heldMillis)} ms (reclaimAfterMillis), and its connection closed`;
+    this.#warnings.warn('LIFEGUARD_LEASE_RECLAIMED', message, { name: hold.name, heldMillis });
+    hold.end('reclaimed');
+  }
+}
+
+const SAMPLE = 64;
+const MAX_SUSPECTS = 100;
+const MAX_TEXT = 500;

@@ -1,0 +1,130 @@
+import { LifeguardError } from '../errors.ts';
+import type { QueryResult, Statement } from '../pg/connection.ts';
+import { type CallOptions, checkCall } from './call-options.ts';
+import type { Hold } from './hold.ts';
+import type { Limits } from './patience.ts';
+import { toStatement } from './statement.ts';
+
+/** What a lease needs of its pool. */
+export interface LeaseTime {
+  limits(options: CallOptions): Limits;
+  patience<T>(answer: Promise<T>, limits: Limits): Promise<T>;
+}
+
+type State =
+  | { readonly kind: 'held'; readonly hold: Hold; last: Promise<unknown> | undefined }
+  | { readonly kind: 'ended'; readonly how: string };
+
+/**
+ * A connection on loan, for work that needs one session. It ends once, by `release()` or `discard()`, or by itself at
+ * the end of an `await using`; statements on it take turns.
+ */
+export class Lease implements AsyncDisposable {
+  readonly #time: LeaseTime;
+  #state: State;
+
+  /** @internal */
+  constructor(hold: Hold, time: LeaseTime) {
+    this.#state = { kind: 'held', hold, last: undefined };
+    this.#time = time;
+  }
+
+  /** Whether it has ended: by its holder, or because the connection was taken away. */
+  get ended(): boolean {
+    return this.#state.kind === 'ended' || this.#state.hold.isOver;
+  }
+
+  /**
+   * Runs a statement on this connection, after those that were asked for before. One that is given up while it runs
+   * ends the lease: what is left of it must not meet the next statement.
+   */
+  async query<Row = Record<string, unknown>>(
+    text: string | Statement,
+    values?: readonly unknown[],
+    options: Pick<CallOptions, 'signal' | 'timeoutMillis'> = {},
+  ): Promise<QueryResult<Row>> {
+    const statement = toStatement(text, values);
+    const limits = this.#time.limits(checkCall(options));
+    const turn: Turn = { phase: 'queued' };
+    try {
+      return await this.#time.patience(this.#inTurn<Row>(this.#held(), statement, turn), limits);
+    } catch (error) {
+      if (turn.phase === 'sent') this.#end('abandoned when a statement was given up');
+      turn.phase = 'over';
+      throw error;
+    }
+  }
+
+  /** Gives the connection back. Resolves when it has been given back; a second call does nothing. */
+  async release(): Promise<void> {
+    this.#end('released');
+  }
+
+  /** Gives the connection away: it is closed and replaced. For a session that is known to be unfit. */
+  async discard(reason: string): Promise<void> {
+    this.#end(`discarded (${reason})`, 'discarded');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  #end(how: string, discard?: 'discarded'): void {
+    const state = this.#state;
+    if (state.kind === 'ended') return;
+    this.#state = { kind: 'ended', how };
+    state.hold.end(discard);
+  }
+
+  #held(): State & { kind: 'held' } {
+    if (this.#state.kind === 'ended') throw leaseEnded(this.#state.how);
+    if (this.#state.hold.isOver) throw leaseEnded('taken away by the pool');
+    return this.#state;
+  }
+
+  #inTurn<Row>(state: State & { kind: 'held' }, statement: Statement, turn: Turn): Promise<QueryResult<Row>> {
+    const run = (): Promise<QueryResult<Row>> => this.#run(statement, turn);
+    const answer = state.last === undefined ? run() : state.last.then(run, run);
+    state.last = answer;
+    const forget = (): void => {
+      if (state.last === answer) state.last = undefined;
+    };
+    answer.then(forget, forget);
+    return answer;
+  }
+
+  async #run<Row>(statement: Statement, turn: Turn): Promise<QueryResult<Row>> {
+    const { hold } = this.#held();
+    if (turn.phase === 'over') throw leaseEnded('not needed any more by the time it was the turn of this statement');
+    turn.phase = 'sent';
+    try {
+      return await hold.run<Row>(statement);
+    } catch (cause) {
+      if (this.#state.kind === 'ended') throw leaseEnded(this.#state.how, cause);
+      throw cause;
+    } finally {
+      turn.phase = 'over';
+    }
+  }
+}
+
+/** Where a statement stands. Only one that is given up between being sent and being answered endangers the next one. */
+interface Turn {
+  phase: 'queued' | 'sent' | 'over';
+}
+
+function leaseEnded(how: string, cause?: unknown): LifeguardError {
+  const sent =
+    cause === undefined
+      ? 'Nothing was sent.'
+      : 'The statement was running then and was cancelled; it may have run to its end.';
+  const consequence = cause === undefined ? 'nothing-sent' : 'may-have-run';
+  return new LifeguardError(
+    'ERR_LIFEGUARD_LEASE_ENDED',
+    `The lease was ${how}. ${sent} Await every statement before its lease ends.`,
+    {
+      cause,
+      consequence,
+    },
+  );
+}

@@ -1,0 +1,13 @@
+export type { Backend } from './backends.ts';
+export { Database } from './database.ts';
+export type { FaultLink, MessageHook } from './fault-link.ts';
+export { FaultProxy, type ProxyOptions, startProxy } from './fault-proxy.ts';
+export type { Faults } from './faults.ts';
+export { freePort } from './free-port.ts';
+export type { Message } from './message-framer.ts';
+export { PgBouncer, type PgBouncerOptions, startPgBouncer } from './pgbouncer.ts';
+export { PostgresServer, type ServerOptions, type StopMode, startPostgres } from './postgres-server.ts';
+export { findProgram, missing } from './program.ts';
+export { type ConnectionParameters, queryOnce } from './query-once.ts';
+export { Standby, startStandby } from './standby.ts';
+export { waitUntil } from './wait-until.ts';
