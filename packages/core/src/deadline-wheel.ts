@@ -68,7 +68,8 @@ export class DeadlineWheel {
     const from = Math.max(this.#tick, until - BUCKETS + 1);
     this.#tick = until + 1;
     for (let tick = from; tick <= until; tick += 1) this.#expire(tick % BUCKETS, until, now);
-    if (this.#armed > 0 && this.#timer === undefined) this.#setTimer(this.#nextTick());
+    // Also when one was armed on the way and set the timer for itself: others may be due before it.
+    if (this.#armed > 0) this.#setTimer(this.#nextTick());
   }
 
   #expire(index: number, until: number, now: number): void {
@@ -78,8 +79,8 @@ export class DeadlineWheel {
         this.disarm(entry);
         entry.expire(now);
       }
-      // `expire` may have disarmed the neighbour: then it is in no bucket, and the rest is met from the start again.
-      entry = next === undefined || next.tick >= 0 ? next : this.#buckets[index];
+      // `expire` may have moved the neighbour to no bucket or another one: then the rest is met from the start again.
+      entry = next === undefined || next.tick % BUCKETS === index ? next : this.#buckets[index];
     }
   }
 

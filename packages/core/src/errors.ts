@@ -9,7 +9,7 @@ export interface ErrorKind {
 }
 
 /**
- * Every error that Lifeguard makes itself, in one table. Each code has a heading in docs/errors.md; a test compares.
+ * Every error that Lifeguard makes itself, in one table. Each code has a heading in docs/4-errors.md; a test compares.
  * What PostgreSQL answers to a statement is passed on as it is and is not in here.
  */
 export const ERROR_KINDS: Readonly<Record<LifeguardErrorCode, ErrorKind>> = {

@@ -2,15 +2,16 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 
 /**
  * What a pool tells, over `node:diagnostics_channel`. Each payload is a plain object without secrets: no connection
- * string, no parameter, no row. Nothing is built for a channel that nobody listens to.
+ * string, no parameter, no row; of an error the code, or else the name. Nothing is built for a channel that nobody
+ * listens to.
  */
 export interface Events {
   'lifeguard:pool:opened': { pool: string; slot: number; dialMillis: number };
-  'lifeguard:pool:dial-failed': { pool: string; slot: number; attempts: number; retryInMillis: number; error: unknown };
-  'lifeguard:pool:closing': { pool: string; slot: number; reason: string; error?: unknown };
+  'lifeguard:pool:dial-failed': { pool: string; slot: number; attempts: number; retryInMillis: number; error: string };
+  'lifeguard:pool:closing': { pool: string; slot: number; reason: string; error?: string };
   'lifeguard:pool:closed': { pool: string; slot: number; reason: string; closeMillis: number };
   'lifeguard:pool:overdue': { pool: string; slot: number; reason: string; closingMillis: number };
-  'lifeguard:pool:breaker': { pool: string; state: 'open' | 'closed'; error?: unknown };
+  'lifeguard:pool:breaker': { pool: string; state: 'open' | 'closed'; error?: string };
   'lifeguard:pool:refused': { pool: string; code: string; waitedMillis: number; waiting: number };
   'lifeguard:pool:invalidated': { pool: string; reason: string };
   'lifeguard:pool:late-tick': { pool: string; lateMillis: number };
@@ -27,7 +28,7 @@ export interface Events {
     slot: number;
     text: string;
     millis: number;
-    error?: unknown;
+    error?: string;
   };
 }
 

@@ -9,6 +9,7 @@ import type { PgConnection } from './pg/pg-connection.ts';
 import { PostgresSeam } from './pg/postgres-seam.ts';
 import { verdictOn } from './pg/verdict.ts';
 import { Pool } from './pool/pool.ts';
+import { closedMeanwhile } from './pool/refusal.ts';
 import type { PoolSnapshot } from './pool/snapshot.ts';
 import type { PoolOptions } from './pool-options.ts';
 import { type CallOptions, checkCall } from './scope/call-options.ts';
@@ -35,7 +36,7 @@ export class LifeguardPool implements AsyncDisposable {
     const settings = readOptions(options);
     const clock = systemClock;
     const warnings = new Warnings(settings.name, settings.logger);
-    const leaks = new LeakWatch({ pool: settings.name, ...settings }, clock, warnings);
+    const leaks = new LeakWatch({ pool: settings.name, ...settings }, warnings);
     const seam = new PostgresSeam(settings, clientClass(), { clock, warnings });
     const pool: Pool<PgConnection> = new Pool({ settings, seam, clock }, (now) => leaks.check(pool.leased(), now));
     this.#settings = settings;
@@ -48,11 +49,11 @@ export class LifeguardPool implements AsyncDisposable {
       clock,
       pool,
       verdictOn: (connection) => verdictOn(connection, settings.resetOnRelease),
-      returned: (hold) => leaks.returned(hold),
+      returned: (...account) => leaks.returned(...account),
     };
     this.#leaseTime = {
       limits: (given) => this.#limits(given),
-      patience: (answer, limits) => withPatience(answer, limits, { wheel: this.#wheel, clock }),
+      patience: (awaited, limits) => withPatience(awaited, limits, { wheel: this.#wheel, clock }),
     };
   }
 
@@ -74,8 +75,9 @@ export class LifeguardPool implements AsyncDisposable {
       if (begun !== undefined) await begun;
       try {
         if (limits === NO_LIMITS) return await hold.run<Row>(statement);
-        return await this.#leaseTime.patience(hold.run<Row>(statement), limits);
+        return await this.#leaseTime.patience({ begin: () => hold.run<Row>(statement), wasSent: () => true }, limits);
       } catch (error) {
+        if (hold.isOver) throw closedMeanwhile(this.name, error);
         if (attempt === MAX_ATTEMPTS || !wasNeverSent(error)) throw error;
       } finally {
         hold.end();
@@ -90,9 +92,7 @@ export class LifeguardPool implements AsyncDisposable {
     this.#leaks.began(hold);
     const begun = hold.begin();
     if (begun !== undefined) await begun;
-    const lease = new Lease(hold, this.#leaseTime);
-    FORGOTTEN.register(lease, hold);
-    return lease;
+    return new Lease(hold, this.#leaseTime);
   }
 
   /** A frozen reading of the pool. It uses no connection. */
@@ -188,9 +188,3 @@ function notReady(pool: string, millis: number): LifeguardError {
   const message = `Pool "${pool}" was not ready within ${millis} ms. Is the server up, and does it accept this user?`;
   return new LifeguardError('ERR_LIFEGUARD_UNAVAILABLE', message, { retryAfterSeconds: 1 });
 }
-
-/**
- * The last resort for a lease that its holder has forgotten and that nothing can reach any more.
- * https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/FinalizationRegistry
- */
-const FORGOTTEN = new FinalizationRegistry<Hold>((hold) => hold.end('collected'));

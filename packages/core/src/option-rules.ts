@@ -57,6 +57,9 @@ export function fn(): Rule {
 
 /** `; did you mean "…"?`, where one of the names is near enough. */
 export function nearest(given: string, names: readonly string[]): string {
+  const longer =
+    given.length < 4 ? undefined : names.find((name) => name.toLowerCase().startsWith(given.toLowerCase()));
+  if (longer !== undefined) return `; did you mean "${longer}"?`;
   const ranked = names.map((name) => ({ name, distance: distance(given.toLowerCase(), name.toLowerCase()) }));
   const best = ranked.reduce((a, b) => (b.distance < a.distance ? b : a));
   return best.distance <= Math.max(2, given.length / 3) ? `; did you mean "${best.name}"?` : '';

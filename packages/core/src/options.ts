@@ -27,8 +27,13 @@ export interface OverloadSettings {
   readonly intervalMillis: number;
 }
 
+/** Options that are one value each: given or by default, always there. */
+type Plain = {
+  readonly [Name in Exclude<keyof PoolOptions, ForPg | PgSpelling | Shaped>]-?: Exclude<PoolOptions[Name], undefined>;
+};
+
 /** All options, checked, with their defaults, frozen. What is absent in `forPg` is for pg and its environment to fill. */
-export interface Settings extends Readonly<Required<Omit<PoolOptions, ForPg | PgSpelling | Shaped>>> {
+export interface Settings extends Plain {
   readonly forPg: Readonly<Pick<PoolOptions, ForPg>>;
   readonly groups: ReadonlyMap<string, { readonly maxConcurrent: number }>;
   readonly overload: OverloadSettings | undefined;
@@ -43,18 +48,18 @@ const FOR_PG: Readonly<Record<ForPg, Rule>> = {
   user: text(),
   database: text(),
   password: { check: (value) => (typeof value === 'function' ? undefined : text().check(value)) },
-  ssl: { check: (value) => (typeof value === 'object' ? undefined : flag(false).check(value)) },
+  ssl: { check: (value) => (typeof value === 'object' && value !== null ? undefined : flag(false).check(value)) },
   sslnegotiation: choice(undefined, 'postgres', 'direct'),
   enableChannelBinding: flag(false),
   options: text(),
   application_name: text(),
-  types: { check: (value) => (typeof value === 'object' ? undefined : 'must be an object with getTypeParser') },
+  types: { check: (value) => (hasMethod(value, 'getTypeParser') ? undefined : 'must have a method getTypeParser()') },
   keepAlive: flag(true),
   keepAliveInitialDelayMillis: millis(10_000),
   stream: fn(),
 };
 
-const PLAIN: Readonly<Record<Exclude<keyof PoolOptions, ForPg | PgSpelling | Shaped>, Rule>> = {
+const PLAIN: Readonly<Record<keyof Plain, Rule>> = {
   name: { fallback: 'main', check: (value) => text().check(value) ?? printable(value as string) },
   max: whole(10, 1),
   min: whole(0),
@@ -89,7 +94,8 @@ const SHAPED: Readonly<Record<Shaped, Rule>> = {
   overload: { check: checkOverload },
   onConnect: fn(),
   logger: {
-    check: (value) => (hasWarn(value) ? undefined : 'must have a method warn(), as pino and the console have'),
+    check: (value) =>
+      hasMethod(value, 'warn') ? undefined : 'must have a method warn(), as pino and the console have',
   },
 };
 
@@ -118,14 +124,15 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 /** Checks what the caller gave and fills in the rest. Reads own properties only: a polluted prototype changes nothing. */
 export function readOptions(given: PoolOptions = {}): Settings {
-  if (typeof given !== 'object' || given === null) refuse('createPool takes an object of options');
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    refuse('createPool takes an object of options');
   const own = ownProperties(given);
   for (const [key, value] of own) checkOption(key, value);
   translateSpellings(own);
   fillAcquireTimeout(own);
   const plain = Object.fromEntries(
     Object.entries(PLAIN).map(([key, rule]) => [key, own.get(key) ?? rule.fallback]),
-  ) as unknown as Readonly<Required<Omit<PoolOptions, ForPg | PgSpelling | Shaped>>>;
+  ) as unknown as Plain;
   refuseContradictions(plain, own);
   return Object.freeze({
     ...plain,
@@ -234,8 +241,8 @@ function checkShape(value: unknown, rules: Readonly<Record<string, Rule>>): stri
   return undefined;
 }
 
-function hasWarn(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as { warn?: unknown }).warn === 'function';
+function hasMethod(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function';
 }
 
 /** The name goes into `application_name`, where PostgreSQL takes 63 bytes and a NUL would end the startup packet. */

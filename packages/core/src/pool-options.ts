@@ -1,113 +1,146 @@
 import type { Logger } from './events.ts';
 
-/** What `createPool` takes. Durations end in `Millis` or `Seconds`; sizes are whole numbers; 0 switches a limit off. */
+/**
+ * What `createPool` takes. `docs/3-options.md` is made from the comments below by `tools/options-page.ts`: prose, then
+ * one line of tags. `@pg` is the default of pg and pg-pool.
+ */
 export interface PoolOptions {
-  // --- where to connect: pg's names; absent ones are filled from PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, … ---
+  // --- Where to connect ---
 
-  /** `postgres://user:password@host:port/database?…`. Refused together with `host`, `port`, `user` or `database`. */
-  readonly connectionString?: string;
-  /** Host name, address, or folder of a unix socket. Resolved anew for every connection. @default localhost @pg localhost */
-  readonly host?: string;
-  /** @default 5432 @pg 5432 */
-  readonly port?: number;
-  /** @default the name of the operating system's user @pg the same */
-  readonly user?: string;
-  /** @default the name of the user @pg the same */
-  readonly database?: string;
-  /** A function is asked again for every new connection, so that credentials can rotate. */
-  readonly password?: string | (() => string | Promise<string>);
-  /** `true`, or options of `tls.connect`. @default false @pg false */
-  readonly ssl?: boolean | object;
-  /** `direct` starts TLS without asking first (PostgreSQL 17). @default postgres @pg postgres */
-  readonly sslnegotiation?: 'postgres' | 'direct';
-  /** SCRAM-SHA-256-PLUS where the server offers it. @default false @pg false */
-  readonly enableChannelBinding?: boolean;
-  /** Settings for the server's command line, as in `-c work_mem=64MB`. */
-  readonly options?: string;
-  /** What pg_stat_activity shows. @default name@hostname @pg none */
-  readonly application_name?: string;
-  /** Type parsers, as in pg. */
-  readonly types?: object;
+  /**
+   * `postgres://user:password@host:port/database?…`. Refused together with `host`, `port`, `user` or `database`;
+   * a `password` beside it wins. @default none @pg none
+   */
+  readonly connectionString?: string | undefined;
+  /** Host name, address, or folder of a unix socket. Resolved anew for every connection. @default from PGHOST, else localhost @pg the same */
+  readonly host?: string | undefined;
+  /** @limits 1 to 65535 @default from PGPORT, else 5432 @pg the same */
+  readonly port?: number | undefined;
+  /** @default from PGUSER, else the name of the operating system's user @pg the same */
+  readonly user?: string | undefined;
+  /** @default from PGDATABASE, else the name of the user @pg the same */
+  readonly database?: string | undefined;
+  /** A function is asked again for every new connection, so that credentials can rotate. @default from PGPASSWORD or the password file @pg the same */
+  readonly password?: string | (() => string | Promise<string>) | undefined;
+  /** `true`, or options of `tls.connect`. @default from PGSSLMODE, else none @pg the same */
+  readonly ssl?: boolean | object | undefined;
+  /** `direct` starts TLS without asking first (PostgreSQL 17); it needs `ssl`. @limits "postgres" or "direct" @default from PGSSLNEGOTIATION, else postgres @pg the same */
+  readonly sslnegotiation?: 'postgres' | 'direct' | undefined;
+  /** Uses SCRAM-SHA-256-PLUS where the server offers it. @default false @pg false */
+  readonly enableChannelBinding?: boolean | undefined;
+  /** Switches for the server's command line: `-c work_mem=64MB`. @default from PGOPTIONS @pg the same */
+  readonly options?: string | undefined;
+  /** What `pg_stat_activity` shows. The server keeps 63 bytes of it. @default from PGAPPNAME, else name@hostname @pg from PGAPPNAME */
+  readonly application_name?: string | undefined;
+  /** Type parsers, as in pg: an object with `getTypeParser`. @default none @pg none */
+  readonly types?: object | undefined;
   /** TCP keepalive. @default true @pg false */
-  readonly keepAlive?: boolean;
-  /** First keepalive probe after this much silence, in milliseconds. @default 10000 @pg 0 */
-  readonly keepAliveInitialDelayMillis?: number;
+  readonly keepAlive?: boolean | undefined;
+  /** First keepalive probe after this much silence. @unit milliseconds @limits 0 or more @default 10000 @pg 0 */
+  readonly keepAliveInitialDelayMillis?: number | undefined;
   /** Makes the socket, for tunnels and cloud connectors. @default a plain TCP or unix socket @pg the same */
-  readonly stream?: () => unknown;
+  readonly stream?: (() => unknown) | undefined;
 
-  // --- the pool ---
+  // --- Size and line ---
 
-  /** In errors, events, snapshots and `application_name`. Printable ASCII. @default main @pg none */
-  readonly name?: string;
-  /** Connections at most. @default 10 @pg 10 */
-  readonly max?: number;
-  /** Connections kept open: really opened, and opened again when they end. At most `max`. @default 0 @pg 0 (never opened ahead) */
-  readonly min?: number;
-  /** Connections beyond `max` while there is a line; closed when they come back to an empty one. @default 0 @pg none */
-  readonly overflow?: number;
-  /** Connections beyond `max` and `overflow`, only for a waiter older than `reserveAfterMillis`. @default 0 @pg none */
-  readonly reserve?: number;
-  /** Age of a waiter that opens the reserve, in milliseconds. @default 1000 @pg none */
-  readonly reserveAfterMillis?: number;
-  /** Callers in the line at most; one more is refused at once. 0: unbounded. @default 1000 @pg unbounded */
-  readonly maxWaiting?: number;
-  /** Bulkheads: leases that callers of a group may hold at the same time. */
-  readonly groups?: Readonly<Record<string, { readonly maxConcurrent: number }>>;
-  /** Refuses newcomers while the line stood above `targetWaitMillis` for `intervalMillis`. `false`: never. @default 100 ms for 500 ms @pg none */
-  readonly overload?: false | { readonly targetWaitMillis?: number; readonly intervalMillis?: number };
-  /** `lazy` dials at the first use; `wait` at once, and callers wait for the server; `fail` at once, and the first failure fails them. @default lazy @pg lazy */
-  readonly startup?: 'lazy' | 'wait' | 'fail';
+  /** Says which pool it is, in errors, events, snapshots and `application_name`. @limits 1 to 63 printable ASCII characters @default 'main' @pg none */
+  readonly name?: string | undefined;
+  /** Connections at most. With `overflow` and `reserve` it makes the ceiling. @unit connections @limits 1 or more @default 10 @pg 10 */
+  readonly max?: number | undefined;
+  /** Connections kept open: opened when the pool is made, and opened again when they end. @unit connections @limits 0 to `max` @default 0 @pg 0, and never opened ahead */
+  readonly min?: number | undefined;
+  /** Connections beyond `max` while there is a line; closed when they come back to an empty one. @unit connections @limits 0 or more @default 0 @pg none */
+  readonly overflow?: number | undefined;
+  /** Connections beyond `max` and `overflow`, opened only while the oldest waiter is older than `reserveAfterMillis`. @unit connections @limits 0 or more @default 0 @pg none */
+  readonly reserve?: number | undefined;
+  /** Age of the oldest waiter that opens the `reserve`. Useful below `acquireTimeoutMillis`. @unit milliseconds @limits 0 or more @default 1000 @pg none */
+  readonly reserveAfterMillis?: number | undefined;
+  /** Waiters in the line at most; one more is refused at once with `ERR_LIFEGUARD_LINE_FULL`. @unit waiters @limits 0 or more; 0: unbounded @default 1000 @pg unbounded */
+  readonly maxWaiting?: number | undefined;
+  /**
+   * Bulkheads, by name: `{ reports: { maxConcurrent: 3 } }`. A call that names the group holds one of that many places;
+   * one that names a group not listed here is refused. @limits `maxConcurrent`: 1 or more @default none @pg none
+   */
+  readonly groups?: Readonly<Record<string, { readonly maxConcurrent: number }>> | undefined;
+  /**
+   * Refuses newcomers with `ERR_LIFEGUARD_OVERLOADED` once the line has stood above `targetWaitMillis` for
+   * `intervalMillis`. `false`: never. Keep the target well below `acquireTimeoutMillis`.
+   * @unit milliseconds @limits 1 or more @default { targetWaitMillis: 100, intervalMillis: 500 } @pg none
+   */
+  readonly overload?: false | { readonly targetWaitMillis?: number; readonly intervalMillis?: number } | undefined;
+  /**
+   * `lazy` dials at the first use, or at once for `min`. `wait` dials at once, and callers wait for the server up to
+   * their limits. `fail` dials at once, and a first failure fails those who wait. @limits "lazy", "wait" or "fail" @default 'lazy' @pg lazy
+   */
+  readonly startup?: 'lazy' | 'wait' | 'fail' | undefined;
   /** Idle connections do not keep the process alive. @default false @pg false */
-  readonly allowExitOnIdle?: boolean;
+  readonly allowExitOnIdle?: boolean | undefined;
 
-  // --- limits ---
+  // --- Waiting and dialling ---
 
-  /** Waiting in the line, in milliseconds. 0: no limit. @default connectionTimeoutMillis where given, else 5000 @pg none (connectionTimeoutMillis) */
-  readonly acquireTimeoutMillis?: number;
-  /** Dial, TLS, login and `onConnect` of one connection, in milliseconds. 0: no limit. @default 5000 @pg 0 */
-  readonly connectionTimeoutMillis?: number;
-  /** Idle for this long in milliseconds, a connection beyond `min` is closed. 0: never. @default 30000 @pg 10000 */
-  readonly idleTimeoutMillis?: number;
-  /** Age in seconds at which a connection is replaced, less up to a quarter by chance; never in use. 0: never. @default 1800 @pg 0 */
-  readonly maxLifetimeSeconds?: number;
-  /** Leases after which a connection is replaced. 0: never. @default 0 @pg Infinity */
-  readonly maxUses?: number;
-  /** Idle for longer than this in milliseconds, a connection is checked before it is lent. 0: never. @default 1000 @pg none */
-  readonly validateAfterIdleMillis?: number;
-  /** Idle for longer than this in milliseconds, a connection is checked where it lies. 0: never. @default 60000 @pg none */
-  readonly keepaliveMillis?: number;
-  /** Time limit of such a check, in milliseconds. @default 1000 @pg none */
-  readonly checkTimeoutMillis?: number;
-  /** Time limit of cancelling what still runs and of cleaning a session, in milliseconds. @default 2000 @pg none */
-  readonly cleanTimeoutMillis?: number;
-  /** After this many milliseconds a closing connection is cut off and called overdue. @default 5000 @pg none */
-  readonly closeTimeoutMillis?: number;
-  /** The server's `statement_timeout`, in milliseconds. 0: none. pg's spelling: `statement_timeout`. @default 30000 @pg 0 */
-  readonly statementTimeoutMillis?: number;
-  /** The server's `lock_timeout`, in milliseconds. 0: none. pg's spelling: `lock_timeout`. @default 0 @pg 0 */
-  readonly lockTimeoutMillis?: number;
-  /** The server's `idle_in_transaction_session_timeout`, in milliseconds. 0: none. pg's spelling: the same name. @default 60000 @pg 0 */
-  readonly idleInTransactionTimeoutMillis?: number;
-  /** The server's `transaction_timeout` (PostgreSQL 17), in milliseconds. 0: none. @default 0 @pg none */
-  readonly transactionTimeoutMillis?: number;
-  /** The server's `client_connection_check_interval`, in milliseconds: how soon it notices that we are gone. 0: off. @default 5000 @pg none */
-  readonly clientCheckMillis?: number;
-  readonly statement_timeout?: number;
-  readonly lock_timeout?: number;
-  readonly idle_in_transaction_session_timeout?: number;
+  /**
+   * Wait in the line at most; a call's own `timeoutMillis` may be shorter. Where only `connectionTimeoutMillis` is
+   * given, that is taken for both, because in pg it bounds line and dial together.
+   * @unit milliseconds @limits 0 or more; 0: no limit @default 5000 @pg none
+   */
+  readonly acquireTimeoutMillis?: number | undefined;
+  /** Dial, TLS, login and `onConnect` of one connection together. @unit milliseconds @limits 0 or more; 0: no limit @default 5000 @pg 0 */
+  readonly connectionTimeoutMillis?: number | undefined;
 
-  // --- leases ---
+  // --- Life of a connection ---
 
-  /** A lease out for longer than this, in milliseconds, is reported once. 0: never. @default 30000 @pg none */
-  readonly leakAfterMillis?: number;
-  /** A lease out for longer than this, in milliseconds, is taken back and its connection closed. 0: never. @default 0 @pg none */
-  readonly reclaimAfterMillis?: number;
-  /** When a session is put back as it was: after visible dirt (`SET`, `LISTEN`, …), after every lease, or never. @default dirty @pg none */
-  readonly resetOnRelease?: 'dirty' | 'always' | 'never';
-  /** Runs on every new connection, and again after its session was reset. A throw or a hang discards it. */
-  readonly onConnect?: (connection: HookConnection) => void | Promise<void>;
-  /** Where warnings go: pino, or anything shaped like the console. @default process.emitWarning, once per code @pg none */
-  readonly logger?: Logger;
+  /** Idle for this long, a connection beyond `min` is closed. @unit milliseconds @limits 0 or more; 0: never @default 30000 @pg 10000 */
+  readonly idleTimeoutMillis?: number | undefined;
+  /** Age at which a connection is replaced, less up to a quarter by chance, so that they do not end together; never in use. @unit seconds @limits 0 or more; 0: never @default 1800 @pg 0 */
+  readonly maxLifetimeSeconds?: number | undefined;
+  /** Leases after which a connection is replaced. @unit leases @limits 0 or more; 0: never @default 0 @pg Infinity */
+  readonly maxUses?: number | undefined;
+  /** Idle for longer than this, a connection is checked before it is lent. @unit milliseconds @limits 0 or more; 0: never checked @default 1000 @pg none */
+  readonly validateAfterIdleMillis?: number | undefined;
+  /** Idle for longer than this, a connection is checked where it lies. Useful above `validateAfterIdleMillis`. @unit milliseconds @limits 0 or more; 0: never @default 60000 @pg none */
+  readonly keepaliveMillis?: number | undefined;
+  /** Time limit of such a check. Then the connection is closed, and all idle ones are checked. @unit milliseconds @limits 1 or more @default 1000 @pg none */
+  readonly checkTimeoutMillis?: number | undefined;
+  /** Time limit of cancelling what still runs, and of cleaning a session. Then the connection is closed. @unit milliseconds @limits 1 or more @default 2000 @pg none */
+  readonly cleanTimeoutMillis?: number | undefined;
+  /** A connection that has been closing for this long is cut off, called overdue, and still counted. @unit milliseconds @limits 1 or more @default 5000 @pg none */
+  readonly closeTimeoutMillis?: number | undefined;
+
+  // --- Limits that the server enforces ---
+
+  /** `statement_timeout`, sent at login. pg's spelling is taken too, but not both. @unit milliseconds @limits 0 or more; 0: none @default 30000 @pg 0 */
+  readonly statementTimeoutMillis?: number | undefined;
+  /** `lock_timeout`, sent at login. pg's spelling is taken too, but not both. @unit milliseconds @limits 0 or more; 0: none @default 0 @pg 0 */
+  readonly lockTimeoutMillis?: number | undefined;
+  /** `idle_in_transaction_session_timeout`, sent at login. pg's spelling is taken too, but not both. @unit milliseconds @limits 0 or more; 0: none @default 60000 @pg 0 */
+  readonly idleInTransactionTimeoutMillis?: number | undefined;
+  /** `transaction_timeout`, sent at login to servers that know it (PostgreSQL 17). @unit milliseconds @limits 0 or more; 0: none @default 0 @pg none */
+  readonly transactionTimeoutMillis?: number | undefined;
+  /** `client_connection_check_interval`, sent at login: how soon the server notices in the middle of a statement that we are gone. @unit milliseconds @limits 0 or more; 0: off @default 5000 @pg none */
+  readonly clientCheckMillis?: number | undefined;
+  /** pg's spelling of `statementTimeoutMillis`. */
+  readonly statement_timeout?: number | undefined;
+  /** pg's spelling of `lockTimeoutMillis`. */
+  readonly lock_timeout?: number | undefined;
+  /** pg's spelling of `idleInTransactionTimeoutMillis`. */
+  readonly idle_in_transaction_session_timeout?: number | undefined;
+
+  // --- Leases ---
+
+  /** A lease out for longer than this is reported once, within about a second. @unit milliseconds @limits 0 or more; 0: never @default 30000 @pg none */
+  readonly leakAfterMillis?: number | undefined;
+  /** A lease out for longer than this is taken back and its connection closed. @unit milliseconds @limits 0, or `leakAfterMillis` or more; 0: never @default 0 @pg none */
+  readonly reclaimAfterMillis?: number | undefined;
+  /**
+   * When a session is put back as it was: `dirty`, after statements that visibly change it (`SET`, `LISTEN`, …);
+   * `always`, after every lease, at one round trip each; `never`, which trusts all code that uses the pool.
+   * @limits "dirty", "always" or "never" @default 'dirty' @pg never
+   */
+  readonly resetOnRelease?: 'dirty' | 'always' | 'never' | undefined;
+  /** Runs on every new connection, within `connectionTimeoutMillis`, and again after its session was reset. A throw or a hang discards the connection. @default none @pg none */
+  readonly onConnect?: ((connection: HookConnection) => void | Promise<void>) | undefined;
+  /** Where warnings go: pino, or anything shaped like the console. Without one, a warning that nobody hears goes once to `process.emitWarning`. @default none @pg none */
+  readonly logger?: Logger | undefined;
 }
 
 /** What `onConnect` may do with the new connection. */

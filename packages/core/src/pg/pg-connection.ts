@@ -3,6 +3,7 @@ import type { Connection, QueryResult, Statement } from './connection.ts';
 import type { PgClient, ServerMessage } from './pg-subset.ts';
 import { type Dirt, worse } from './sql-dirt.ts';
 import { readSql } from './sql-words.ts';
+import { isOutdatedPlan, isUnknownStatement } from './sqlstate.ts';
 
 /** Exactly one of these, moved by the events of the client below and by nothing else. */
 type State =
@@ -16,8 +17,12 @@ interface Running {
   readonly kind: 'running';
   readonly resolve: (result: QueryResult<never>) => void;
   readonly reject: (error: unknown) => void;
+  /** Of a prepared statement. */
+  readonly name: string | undefined;
   /** The statement has failed, and ReadyForQuery has not come yet: until then the status byte is that of before. */
   failure: unknown;
+  /** Not bound: a value could not be converted, and pg has closed again what it had prepared. */
+  step: 'binding' | 'sent' | 'not-bound';
 }
 
 const READY: State = { kind: 'ready' };
@@ -85,9 +90,17 @@ export class PgConnection implements Connection {
     this.lastFailure = undefined;
     this.#statusBefore = this.transactionStatus;
     return new Promise<QueryResult<never>>((resolve, reject) => {
-      const running: Running = { kind: 'running', resolve, reject, failure: undefined };
+      const { name } = statement;
+      const running: Running = { kind: 'running', resolve, reject, name, failure: undefined, step: 'binding' };
       this.#state = running;
-      this.client.query(statement, undefined, (error, result) => this.#answered(running, error, result));
+      try {
+        this.client.query(statement, undefined, (error, result) => this.#answered(running, error, result));
+        running.step = running.failure === undefined ? 'sent' : 'not-bound';
+      } catch (error) {
+        // How much of it was written is not known: nothing sensible can follow on this connection.
+        running.failure = error;
+        this.cutOff();
+      }
     });
   }
 
@@ -118,6 +131,7 @@ export class PgConnection implements Connection {
     if (this.#state !== running || running.failure !== undefined) return;
     // An error comes before ReadyForQuery: wait for `drain`, or for the end of the connection if that is what it means.
     if (error) {
+      if (isFarewell(error)) this.#lastWords = error;
       running.failure = error;
       this.lastFailure = error;
     } else {
@@ -129,8 +143,15 @@ export class PgConnection implements Connection {
   #drained(): void {
     const state = this.#state;
     if (state.kind !== 'running' || state.failure === undefined) return;
+    if (state.name !== undefined) this.#mindTheName(state.name, state);
     this.#becomeReady();
     state.reject(state.failure);
+  }
+
+  /** pg goes on using a prepared statement that the server has no more, or has no more use for. */
+  #mindTheName(name: string, { failure, step }: Running): void {
+    if (step === 'not-bound' || isUnknownStatement(failure)) delete this.client.connection.parsedStatements[name];
+    else if (isOutdatedPlan(failure)) this.dirt = 'sticky';
   }
 
   #becomeReady(): void {
@@ -146,11 +167,11 @@ export class PgConnection implements Connection {
 
   /** A FATAL message outside a statement, a socket error, or a message that pg did not expect: nothing can be read any more. */
   #broke(error: ServerMessage): void {
-    const isFarewell = error.severity !== undefined;
-    if (isFarewell) this.#lastWords = error;
+    const hangsUp = isFarewell(error);
+    if (hangsUp) this.#lastWords = error;
     this.#end(error);
     // The server hangs up after a FATAL. After anything else that left the socket open, it is we who no longer listen.
-    if (!isFarewell && !this.client.connection.stream.destroyed) this.cutOff();
+    if (!hangsUp && !this.client.connection.stream.destroyed) this.cutOff();
   }
 
   #closed(): void {
@@ -176,6 +197,12 @@ export class PgConnection implements Connection {
   #lost(consequence: Consequence): LifeguardError {
     return connectionLost(consequence, this.#state.kind === 'ended' ? this.#state.error : undefined);
   }
+}
+
+/** The server ends the session. Messages are translated, and so is their severity, but for these two. */
+function isFarewell(error: unknown): error is ServerMessage {
+  const severity: unknown = error instanceof Error ? (error as ServerMessage).severity : undefined;
+  return severity === 'FATAL' || severity === 'PANIC';
 }
 
 export function connectionLost(consequence: Consequence, cause: unknown): LifeguardError {

@@ -37,6 +37,8 @@ export interface PgClient {
 /** pg's own protocol layer. Not documented. */
 export interface PgWire {
   readonly stream: Socket | TLSSocket;
+  /** Names of the prepared statements that it believes the server has. */
+  readonly parsedStatements: Record<string, string>;
   /** Terminate, and the end of our side. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION */
   end(): void;
   on(event: 'parameterStatus', listener: (message: { parameterName: string; parameterValue: string }) => void): unknown;

@@ -5,7 +5,7 @@ import type { PgConnection } from './pg-connection.ts';
 export class Pooler {
   readonly #pool: string;
   readonly #warnings: Warnings;
-  #inspection: 'not-yet' | 'direct' | 'pooled' = 'not-yet';
+  #inspection: 'not-yet' | 'underway' | 'direct' | 'pooled' = 'not-yet';
 
   constructor(pool: string, warnings: Warnings) {
     this.#pool = pool;
@@ -27,12 +27,22 @@ export class Pooler {
   /** One round trip on the first connection: did what we sent arrive, and who is it that answers? */
   async inspect(connection: PgConnection, sent: ReadonlyMap<string, number>): Promise<void> {
     if (this.#inspection !== 'not-yet') return;
-    this.#inspection = 'direct';
-    const { rows } = await connection.query<{ pid: number; name: string; setting: string }>({ text: INSPECTION });
-    if (rows.some(({ pid }) => pid !== connection.client.processID)) this.#inspection = 'pooled';
+    this.#inspection = 'underway';
+    const rows = await this.#ask(connection);
+    this.#inspection = rows.some(({ pid }) => pid !== connection.client.processID) ? 'pooled' : 'direct';
     for (const { name, setting } of rows) {
       const wanted = sent.get(name);
       if (wanted !== undefined && wanted !== Number(setting)) this.#ignored(name, wanted, setting);
+    }
+  }
+
+  async #ask(connection: PgConnection): Promise<readonly InspectionRow[]> {
+    try {
+      return (await connection.query<InspectionRow>({ text: INSPECTION })).rows;
+    } catch (error) {
+      // The next connection asks again.
+      this.#inspection = 'not-yet';
+      throw error;
     }
   }
 
@@ -41,6 +51,12 @@ export class Pooler {
     const message = `"${parameter}" was sent at login as ${wanted} ms and is ${setting} ms on the server: a pooler ignores startup parameters, so that limit is not enforced by the server. Set it with ALTER ROLE … SET ${parameter} instead.`;
     this.#warnings.warn('LIFEGUARD_PARAMETER_IGNORED', message, { parameter, wanted, setting });
   }
+}
+
+interface InspectionRow {
+  readonly pid: number;
+  readonly name: string;
+  readonly setting: string;
 }
 
 /** pg_settings gives plain numbers in the setting's own unit, which is the millisecond for all of these. */

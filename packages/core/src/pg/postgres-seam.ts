@@ -1,15 +1,14 @@
 import * as os from 'node:os';
 import type { Clock } from '../clock.ts';
-import { LifeguardError } from '../errors.ts';
+import { isLifeguardError, LifeguardError } from '../errors.ts';
 import type { Warnings } from '../events.ts';
 import type { Settings } from '../options.ts';
 import type { Contagion, Seam } from '../pool/seam.ts';
-import type { HookConnection } from '../pool-options.ts';
 import { inRootContext } from '../root-context.ts';
 import { Cancels } from './cancel.ts';
-import type { QueryResult } from './connection.ts';
 import { endedAmong } from './ended.ts';
-import { PgConnection } from './pg-connection.ts';
+import { Hooked } from './hook.ts';
+import { connectionLost, PgConnection } from './pg-connection.ts';
 import type { PgClientClass } from './pg-subset.ts';
 import { Pooler } from './pooler.ts';
 import { isCancelled, isPermanentDialFailure, isReadOnlyRefusal, isShutdown } from './sqlstate.ts';
@@ -23,12 +22,13 @@ export class PostgresSeam implements Seam<PgConnection> {
   readonly #clock: Clock;
   readonly #startup: StartupLimits;
   readonly #pooler: Pooler;
-  readonly #cancels = new Cancels();
+  readonly #cancels: Cancels;
 
   constructor(settings: Settings, Client: PgClientClass, { clock, warnings }: { clock: Clock; warnings: Warnings }) {
     this.#settings = settings;
     this.#Client = Client;
     this.#clock = clock;
+    this.#cancels = new Cancels(clock);
     this.#startup = new StartupLimits(settings);
     this.#pooler = new Pooler(settings.name, warnings);
   }
@@ -60,8 +60,7 @@ export class PostgresSeam implements Seam<PgConnection> {
   /** DESIGN.md §5.7: fit again only if the statement said that it was cancelled *and* the request is known to be spent. */
   async interrupt(connection: PgConnection): Promise<void> {
     if (connection.kind === 'running') {
-      await this.#cancels.send(connection.client);
-      await connection.quiet();
+      await this.#cancels.stop(connection);
       if (!isCancelled(connection.lastFailure)) throw new Error('the cancel request may still be on its way');
     }
     const verdict = verdictOn(connection, this.#settings.resetOnRelease);
@@ -71,7 +70,7 @@ export class PostgresSeam implements Seam<PgConnection> {
 
   /** Cancel, then Terminate, then the server's own end: after a mere goodbye a statement runs on to its end. */
   async close(connection: PgConnection): Promise<void> {
-    if (connection.kind === 'running') await this.#cancels.send(connection.client).catch(() => undefined);
+    await this.#cancels.stop(connection).catch(() => undefined);
     await connection.leave();
   }
 
@@ -83,14 +82,15 @@ export class PostgresSeam implements Seam<PgConnection> {
    * Asks, over a side connection, what has become of sessions whose end we could not see, and ends those that are
    * left. Behind a pooler there is nothing to ask: the sessions are the pooler's.
    */
-  async confirmClosed(connections: readonly PgConnection[]): Promise<readonly PgConnection[]> {
+  async confirmClosed(connections: readonly PgConnection[], signal: AbortSignal): Promise<readonly PgConnection[]> {
     if (this.#pooler.isBetween) return connections;
-    const controller = new AbortController();
-    const side = await inRootContext(() => this.#login(controller.signal, () => undefined));
+    const side = await inRootContext(() => this.#login(signal, () => undefined));
+    signal.addEventListener('abort', () => side.cutOff(), { once: true });
     try {
       return await endedAmong(side, connections, this.#clock.now());
     } finally {
-      await side.leave();
+      // One that was cut off does not see the server close.
+      if (!signal.aborted) await untilAborted(signal, side.leave()).catch(() => undefined);
     }
   }
 
@@ -99,8 +99,9 @@ export class PostgresSeam implements Seam<PgConnection> {
   }
 
   contagion(connection: PgConnection, error: unknown): Contagion {
-    if (isShutdown(error)) return 'suspect';
-    if (!isReadOnlyRefusal(error)) return 'none';
+    const reason = isLifeguardError(error, 'ERR_LIFEGUARD_CONNECTION_LOST') ? error.cause : error;
+    if (isShutdown(reason)) return 'suspect';
+    if (!isReadOnlyRefusal(reason)) return 'none';
     return connection.isReadOnlyByWish ? 'none' : 'stale';
   }
 
@@ -140,7 +141,7 @@ export class PostgresSeam implements Seam<PgConnection> {
       return connection;
     } catch (error) {
       connection.cutOff();
-      throw error;
+      throw withCode(error);
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
@@ -168,11 +169,14 @@ export class PostgresSeam implements Seam<PgConnection> {
   /** The user's own part of a login. What it sets is how the session is meant to be, and no dirt. */
   async #greet(connection: PgConnection): Promise<void> {
     const { onConnect } = this.#settings;
-    if (onConnect === undefined) return;
+    if (onConnect === undefined) return connection.settleIn();
+    const hooked = new Hooked(connection);
     try {
-      await onConnect(forHook(connection));
+      await onConnect(hooked);
     } catch (cause) {
       throw hookFailed('The onConnect hook failed, so the connection was not used. Its error is the cause.', cause);
+    } finally {
+      hooked.end();
     }
     if (connection.kind !== 'ready' || connection.transactionStatus !== 'I') {
       throw hookFailed(
@@ -187,17 +191,10 @@ function hookFailed(message: string, cause?: unknown): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_HOOK_FAILED', message, { cause });
 }
 
-/** Statements of a hook wait for each other, whether it awaits them or not. */
-function forHook(connection: PgConnection): HookConnection {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    query(text, values = []) {
-      const run = (): Promise<QueryResult> => connection.query({ text, values });
-      const answer = last.then(run, run);
-      last = answer.catch(() => undefined);
-      return answer;
-    },
-  };
+/** pg says of a server that hangs up only that, in words. Whoever reads a log or an event needs a name for it. */
+function withCode(error: unknown): unknown {
+  const isNameless = error instanceof Error && error.message.startsWith('Connection terminated');
+  return isNameless ? connectionLost('nothing-sent', error) : error;
 }
 
 function untilAborted(signal: AbortSignal, work: Promise<void>): Promise<void> {

@@ -1,3 +1,4 @@
+import { nameOf } from '../errors.ts';
 import { publish } from '../events.ts';
 import type { Fittings } from './pool-settings.ts';
 import type { CloseReason } from './seam.ts';
@@ -37,6 +38,13 @@ export class Closer<Connection> {
     );
   }
 
+  /** Cuts off whatever has not gone yet: the pool is over, and its sockets shall not keep the process alive. */
+  cutOffAll(slots: Iterable<Slot<Connection>>): void {
+    for (const { state } of slots) {
+      if (state.kind === 'closing' && state.connection !== undefined) this.#fittings.seam.destroy(state.connection);
+    }
+  }
+
   /** Cuts off whatever is past its cap, and asks about what was cut off before. Called by the upkeep. */
   enforceCap(slots: Iterable<Slot<Connection>>): void {
     const now = this.#fittings.clock.now();
@@ -65,7 +73,10 @@ export class Closer<Connection> {
     const { reason } = how;
     slot.move({ kind: 'closing', since: this.#fittings.clock.now(), ...how, overdue: false });
     this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
-    publish('lifeguard:pool:closing', () => ({ pool: this.#fittings.settings.name, slot: slot.id, reason, error }));
+    publish('lifeguard:pool:closing', () => {
+      const closing = { pool: this.#fittings.settings.name, slot: slot.id, reason };
+      return error === undefined ? closing : { ...closing, error: nameOf(error) };
+    });
   }
 
   #endAfter(slot: Slot<Connection>, gone: Promise<void>): void {
@@ -75,7 +86,8 @@ export class Closer<Connection> {
 
   #closeLate(slot: Slot<Connection>, connection: Connection): Promise<void> {
     const { state } = slot;
-    if (state.kind === 'closing') slot.move({ ...state, connection });
+    // Overdue was only the dial: the connection that it brought has a cap of its own to be cut off at.
+    if (state.kind === 'closing') slot.move({ ...state, connection, overdue: false });
     return this.#fittings.seam.close(connection);
   }
 
@@ -105,8 +117,12 @@ export class Closer<Connection> {
   }
 
   async #inquire(overdue: ReadonlyMap<Connection, Slot<Connection>>): Promise<void> {
+    const { seam, clock, settings } = this.#fittings;
+    const late = new AbortController();
+    const limit = clock.after(settings.closeTimeoutMillis, () => late.abort(), 'idle');
     // Where the server cannot be asked nothing is known, and they stay counted.
-    const gone = await this.#fittings.seam.confirmClosed([...overdue.keys()]).catch(() => []);
+    const gone = await seam.confirmClosed([...overdue.keys()], late.signal).catch(() => []);
+    limit.cancel();
     for (const connection of gone) this.#end(overdue.get(connection) as Slot<Connection>);
   }
 }

@@ -68,6 +68,7 @@ export class Dialer<Connection> {
     const millis = this.#fittings.settings.connectionTimeoutMillis;
     if (millis === 0) return undefined;
     return this.#fittings.clock.after(millis, () => {
+      if (slot.state.kind !== 'connecting') return;
       const message = `No connection within ${millis} ms (connectionTimeoutMillis): dial, TLS, login and onConnect together took longer. Is the address right, and is the server reachable?`;
       const error = new LifeguardError('ERR_LIFEGUARD_CONNECT_TIMEOUT', message);
       this.abandon(slot, error);

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../clock.ts';
 
 /**
- * How the server takes our dials. While it fails there is one prober; afterwards the number of dials at a time doubles
- * with each success, so that a server that has just come back is not stormed.
+ * How the server takes our dials. While it fails there is one prober; afterwards each success allows one more dial at a
+ * time (1, 2, 4… from round to round), so that a server that has just come back is not stormed.
  */
 export type Health =
   | { readonly kind: 'healthy' }
@@ -20,7 +20,7 @@ export type Health =
       readonly retryAt: number;
       readonly error: unknown;
     }
-  | { readonly kind: 'recovering'; readonly width: number };
+  | { readonly kind: 'recovering'; readonly width: number; readonly until: number };
 
 /** What the pool looks like when it asks how many to dial. */
 export interface Demand {
@@ -92,12 +92,18 @@ export class Growth {
     return Math.max(0, Math.min(allowed, demand.room));
   }
 
-  dialSucceeded(dialMillis: number): void {
+  /** Called by the upkeep, also while the pool is full and nobody asks for dials. */
+  tick(now: number): void {
+    if (this.#health.kind === 'recovering' && now >= this.#health.until) this.#health = { kind: 'healthy' };
+  }
+
+  dialSucceeded(dialMillis: number, now: number): void {
     this.#dialMillis += SMOOTHING * (dialMillis - this.#dialMillis);
     this.#retry?.cancel();
     this.#retry = undefined;
-    if (this.#health.kind === 'recovering') this.#health = widened(this.#health.width);
-    else if (this.#health.kind !== 'healthy') this.#health = { kind: 'recovering', width: 2 };
+    if (this.#health.kind === 'recovering') this.#health = { ...this.#health, width: this.#health.width + 1 };
+    else if (this.#health.kind !== 'healthy')
+      this.#health = { kind: 'recovering', width: 2, until: now + RECOVERY_MILLIS };
   }
 
   /** What follows from a failure, and whether it was this one that opened the breaker. */
@@ -177,10 +183,6 @@ export class Growth {
   }
 }
 
-function widened(width: number): Health {
-  return width * 2 > MAX_WIDTH ? { kind: 'healthy' } : { kind: 'recovering', width: width * 2 };
-}
-
 /** Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
 function pause(attempts: number, permanent: boolean): number {
   const longest = permanent ? MAX_PERMANENT_PAUSE_MILLIS : MAX_PAUSE_MILLIS;
@@ -194,7 +196,8 @@ const PATIENCE_MILLIS = 20;
 const FEW = 3;
 const FILLING = 4;
 const SMOOTHING = 0.1;
-const MAX_WIDTH = 16;
+/** By then a server that has come back is no news any more. */
+const RECOVERY_MILLIS = 5_000;
 const MIN_PAUSE_MILLIS = 20;
 const FIRST_PAUSE_MILLIS = 100;
 /** A restart of a second is noticed within one more (DESIGN.md §5.14). */

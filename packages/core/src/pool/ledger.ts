@@ -6,7 +6,9 @@ import { type HeldTime, type PoolSnapshot, quantiles } from './snapshot.ts';
 export class Ledger {
   readonly #waits: Histogram;
   readonly #holds: Histogram;
-  readonly #held = new Map<string, { leases: number; heldMillis: number; silentMillis: number }>();
+  /** How long those waited who were refused. */
+  readonly #refusals: Histogram;
+  readonly #held = new Map<string, Account>();
   acquired = 0;
   opened = 0;
   failedDials = 0;
@@ -15,6 +17,7 @@ export class Ledger {
   constructor(now: number) {
     this.#waits = new Histogram(now);
     this.#holds = new Histogram(now);
+    this.#refusals = new Histogram(now);
   }
 
   lent(waited: number, now: number): void {
@@ -22,47 +25,73 @@ export class Ledger {
     this.#waits.record(waited, now);
   }
 
-  returned(holder: Holder, heldMillis: number, now: number): void {
-    this.#holds.record(heldMillis, now);
-    let entry = this.#held.get(holder.name);
-    if (entry === undefined) entry = this.#open(holder.name);
-    entry.leases += 1;
-    entry.heldMillis += heldMillis;
-    entry.silentMillis += Math.max(0, heldMillis - holder.queryingMillis);
+  refused(waited: number, now: number): void {
+    this.#refusals.record(waited, now);
   }
 
-  read(max: number, now: number): LedgerReading {
+  returned(holder: Holder, heldMillis: number, now: number): void {
+    this.#holds.record(heldMillis, now);
+    add(this.#held.get(holder.name) ?? this.#open(holder.name), holder, { heldMillis, now });
+  }
+
+  /** The leases that are out count too: the one that never comes back is the one that matters. */
+  read(max: number, out: readonly Outstanding[], now: number): LedgerReading {
     const waits = this.#waits.read(now);
     const holds = this.#holds.read(now);
-    const arrivals = waits.count / waits.seconds;
+    const arrivals = (waits.count + this.#refusals.read(now).count) / waits.seconds;
     const meanHold = holds.count === 0 ? 0 : holds.sumMillis / holds.count;
+    const windowMillis = holds.seconds * 1_000;
+    const outMillis = out.reduce((sum, { since }) => sum + Math.min(now - since, windowMillis), 0);
     return {
       wait: quantiles(waits),
       hold: quantiles(holds),
-      held: this.#heldTimes(),
+      held: this.#heldTimes(out, now),
       acquired: this.acquired,
       opened: this.opened,
       failedDials: this.failedDials,
       cancels: this.cancels,
-      utilisation: holds.sumMillis / 1_000 / holds.seconds / max,
+      utilisation: (holds.sumMillis + outMillis) / windowMillis / max,
       arrivalsPerSecond: arrivals,
       impliedConcurrency: (arrivals * meanHold) / 1_000,
     };
   }
 
-  #heldTimes(): Readonly<Record<string, HeldTime>> {
-    const times: Record<string, HeldTime> = Object.create(null);
-    for (const [name, entry] of this.#held) times[name] = Object.freeze({ ...entry });
+  #heldTimes(out: readonly Outstanding[], now: number): Readonly<Record<string, HeldTime>> {
+    const times: Record<string, Account> = Object.create(null);
+    for (const [name, account] of this.#held) times[name] = { ...account };
+    for (const { holder, since } of out) {
+      times[holder.name] ??= emptyAccount();
+      add(times[holder.name] as Account, holder, { heldMillis: now - since, now });
+    }
+    for (const account of Object.values(times)) Object.freeze(account);
     return Object.freeze(times);
   }
 
   /** Names come from users, and a name made from a request's data must not fill the memory. */
-  #open(name: string): { leases: number; heldMillis: number; silentMillis: number } {
+  #open(name: string): Account {
     const key = this.#held.size < MAX_NAMES ? name : OTHERS;
-    const entry = this.#held.get(key) ?? { leases: 0, heldMillis: 0, silentMillis: 0 };
+    const entry = this.#held.get(key) ?? emptyAccount();
     this.#held.set(key, entry);
     return entry;
   }
+}
+
+/** A lease that is out. */
+export interface Outstanding {
+  readonly holder: Holder;
+  readonly since: number;
+}
+
+type Account = { -readonly [Part in keyof HeldTime]: HeldTime[Part] };
+
+function emptyAccount(): Account {
+  return { leases: 0, heldMillis: 0, silentMillis: 0 };
+}
+
+function add(account: Account, holder: Holder, { heldMillis, now }: { heldMillis: number; now: number }): void {
+  account.leases += 1;
+  account.heldMillis += heldMillis;
+  account.silentMillis += Math.max(0, heldMillis - holder.queriedMillis(now));
 }
 
 export type LedgerReading = Pick<

@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { DeadlineWheel } from '../deadline-wheel.ts';
 import type { LifeguardError, PoolFigures } from '../errors.ts';
-import { publish } from '../events.ts';
 import { Overload } from './overload.ts';
 import type { Fittings, PoolSettings } from './pool-settings.ts';
 import { aborted, lineFull, overloaded, timedOut, type Wait } from './refusal.ts';
@@ -13,10 +12,12 @@ export interface Surroundings {
   figures(): PoolFigures;
   /** What dials fail with at present. */
   failure(): unknown;
-  /** Whether connections come back at all: waiting for a server that restarts is no overload. */
-  isServing(): boolean;
+  /** Since when connections have come back without a break; infinity while they do not. */
+  servingSince(): number;
   /** Leases that a group may still take. */
   roomOf(group: string): number;
+  /** Counts and tells every refusal, whoever makes it. */
+  refused(error: LifeguardError, waitedMillis: number): LifeguardError;
   /** Somebody left: a place may have become free for others. */
   left(): void;
 }
@@ -56,7 +57,7 @@ export class Line<Connection> {
   /** A place in the line, or the refusal. */
   join(request: AcquireRequest, now: number): Promise<Slot<Connection>> {
     const refusal = this.#refusal(request, now);
-    if (refusal !== undefined) return Promise.reject(this.#refused(refusal, 0));
+    if (refusal !== undefined) return Promise.reject(this.#around.refused(refusal, 0));
     const waiter = new Waiter<Connection>(request, { ticket: this.#ticket++, since: now }, this);
     this.#waiters.enqueue(waiter);
     const due = this.#due(request, now);
@@ -86,7 +87,7 @@ export class Line<Connection> {
   onAbort(waiter: Waiter<Connection>): void {
     if (!this.#remove(waiter)) return;
     this.counts.aborted += 1;
-    waiter.settle({ kind: 'refused', error: aborted(this.#around.figures().pool, waiter.request.signal?.reason) });
+    this.#refuse(waiter, aborted(this.#around.figures().pool, waiter.request.signal?.reason));
     this.#around.left();
   }
 
@@ -115,15 +116,7 @@ export class Line<Connection> {
   }
 
   #refuse(waiter: Waiter<Connection>, error: LifeguardError): void {
-    waiter.settle({ kind: 'refused', error: this.#refused(error, this.#clock.now() - waiter.since) });
-  }
-
-  #refused(error: LifeguardError, waitedMillis: number): LifeguardError {
-    publish('lifeguard:pool:refused', () => {
-      const { pool, waiting } = this.#around.figures();
-      return { pool, code: error.code, waitedMillis, waiting };
-    });
-    return error;
+    waiter.settle({ kind: 'refused', error: this.#around.refused(error, this.#clock.now() - waiter.since) });
   }
 
   #due(request: AcquireRequest, now: number): number | undefined {
@@ -134,35 +127,44 @@ export class Line<Connection> {
 
   #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
     const { maxWaiting } = this.#settings;
-    if (maxWaiting > 0 && this.length >= maxWaiting) {
-      const drain = this.#overloadOf(request.group)?.drainSeconds(this.length) ?? 1;
+    // Each group for itself: a bulkhead whose callers pile up must not take the places of all others.
+    if (maxWaiting > 0 && this.#waiters.lengthOf(request.group) >= maxWaiting) {
       this.counts.shed += 1;
-      return lineFull(this.#around.figures(), drain);
+      return lineFull(this.#around.figures(), this.#drainSeconds(request));
     }
-    const overload = this.#overloadOf(request.group);
-    if (overload === undefined || isAdmitted(request) || this.length === 0 || !this.#around.isServing())
-      return undefined;
+    const overload = isAdmitted(request) || this.length === 0 ? undefined : this.#overloadOf(request.group);
+    if (overload === undefined) return undefined;
     const ahead = this.#waiters.newcomersAhead(request.group, request.priority);
-    return overload.refuses(ahead, this.#newcomersWait(request, now), now) ? this.#shed(0, request) : undefined;
+    const oldest = this.#waiters.oldestNewcomer(request.group);
+    const stood = oldest === undefined ? 0 : this.#stood(oldest, now);
+    return overload.refuses({ ahead, stood, now }) ? this.#shed(0, request) : undefined;
   }
 
-  #newcomersWait(request: AcquireRequest, now: number): number {
-    const oldest = this.#waiters.oldestNewcomer(request.group);
-    return oldest === undefined ? 0 : now - oldest.since;
+  /**
+   * How long a waiter has stood, as far as that tells of overload: whoever came while the server was away waits for
+   * the server. Asked about long waits only; most are not.
+   */
+  #stood(waiter: Waiter<Connection>, now: number): number {
+    const waited = now - waiter.since;
+    const target = this.#settings.overload?.targetWaitMillis ?? Number.POSITIVE_INFINITY;
+    return waited <= target || waiter.since >= this.#around.servingSince() ? waited : 0;
   }
 
   #drops(waiter: Waiter<Connection>, now: number): boolean {
     const overload = isAdmitted(waiter.request) ? undefined : this.#overloadOf(waiter.request.group);
     if (overload === undefined) return false;
-    if (this.#around.isServing() && overload.drops(now - waiter.since, now)) return true;
+    if (overload.drops(this.#stood(waiter, now), now)) return true;
     overload.served(now);
     return false;
   }
 
   #shed(waited: number, request: AcquireRequest): LifeguardError {
     this.counts.shed += 1;
-    const drain = this.#overloadOf(request.group)?.drainSeconds(this.length) ?? 1;
-    return overloaded(this.#around.figures(), waited, drain);
+    return overloaded(this.#around.figures(), waited, this.#drainSeconds(request));
+  }
+
+  #drainSeconds({ group }: AcquireRequest): number {
+    return this.#overloadOf(group)?.drainSeconds(this.#waiters.lengthOf(group)) ?? 1;
   }
 
   #overloadOf(group: string | undefined): Overload | undefined {

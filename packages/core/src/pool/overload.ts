@@ -27,24 +27,24 @@ export class Overload {
     return this.#mood.kind === 'shedding';
   }
 
-  /** Asked for each newcomer on arrival. */
-  refuses(ahead: number, oldestWait: number, now: number): boolean {
+  /** Asked for each newcomer on arrival. `stood` is how long the first in the line has waited for no other reason. */
+  refuses({ ahead, stood, now }: { ahead: number; stood: number; now: number }): boolean {
     if (this.#mood.kind === 'calm') {
-      if (oldestWait < this.#target + this.#interval) return false;
+      if (!this.#isStuck(stood, now)) return false;
       this.#mood = { kind: 'shedding', lastRefusal: now };
     }
-    if (this.#calmsDown(now) || Math.max(oldestWait, this.#expectedWait(ahead)) <= this.#target) return false;
+    if (this.#calmsDown(now) || Math.max(stood, this.#expectedWait(ahead)) <= this.#target) return false;
     this.#mood.lastRefusal = now;
     return true;
   }
 
   /** Asked for each newcomer whose turn has come: one that waited too long would only be late with its answer. */
-  drops(waited: number, now: number): boolean {
+  drops(stood: number, now: number): boolean {
     if (this.#mood.kind === 'calm') {
-      this.#observe(waited, now);
+      this.#observe(stood, now);
       return false;
     }
-    if (this.#calmsDown(now) || waited <= 2 * this.#target) return false;
+    if (this.#calmsDown(now) || stood <= 2 * this.#target) return false;
     this.#mood.lastRefusal = now;
     return true;
   }
@@ -67,9 +67,16 @@ export class Overload {
     return Math.min(MAX_RETRY_SECONDS, Math.max(1, Math.ceil(this.#expectedWait(length) / 1_000)));
   }
 
-  #observe(waited: number, now: number): void {
+  /** Nobody's turn has come for an interval: then it cannot be read off those who are served. */
+  #isStuck(stood: number, now: number): boolean {
+    return (
+      stood >= this.#target + this.#interval && now - (this.#servedAt ?? Number.NEGATIVE_INFINITY) >= this.#interval
+    );
+  }
+
+  #observe(stood: number, now: number): void {
     const mood = this.#mood as Mood & { kind: 'calm' };
-    if (waited <= this.#target) this.#mood = { kind: 'calm', aboveSince: undefined };
+    if (stood <= this.#target) this.#mood = { kind: 'calm', aboveSince: undefined };
     else if (mood.aboveSince === undefined) this.#mood = { kind: 'calm', aboveSince: now };
     else if (now - mood.aboveSince >= this.#interval) this.#mood = { kind: 'shedding', lastRefusal: now };
   }

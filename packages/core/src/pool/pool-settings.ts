@@ -25,6 +25,8 @@ export type PoolSettings = Pick<
   | 'checkTimeoutMillis'
   | 'cleanTimeoutMillis'
   | 'closeTimeoutMillis'
+  | 'leakAfterMillis'
+  | 'reclaimAfterMillis'
 >;
 
 /** What every part of the pool works with. */

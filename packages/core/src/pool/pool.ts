@@ -1,4 +1,5 @@
 import type { LifeguardError, PoolFigures } from '../errors.ts';
+import { publish } from '../events.ts';
 import { Ledger } from './ledger.ts';
 import { Line } from './line.ts';
 import type { Fittings } from './pool-settings.ts';
@@ -35,15 +36,17 @@ export class Pool<Connection> {
     this.#line = new Line(fittings, {
       figures: () => this.figures(),
       failure: () => ('error' in this.#stock.health ? this.#stock.health.error : undefined),
-      isServing: () => this.#isServing(),
+      servingSince: () => this.#stock.servingSince(),
       roomOf: (group) => this.#roomOf(group),
+      refused: (error, waitedMillis) => this.#refused(error, waitedMillis),
       left: () => this.#dispatch(),
     });
     this.#stock = new Stock(fittings, {
       changed: () => this.#onChange(),
       opened: () => this.#onOpened(),
       dialFailed: (error, permanent) => this.#onDialFailed(error, permanent),
-      servable: () => this.#line.servable,
+      // Nobody is served before resume(): then a dial would help nobody, and would go to a server that is being changed.
+      servable: () => (this.#phase.kind === 'open' ? this.#line.servable : 0),
       standing: () => ({ isAwaited: this.#line.length > 0, oldestWaitMillis: this.#line.oldestWait(clock.now()) }),
       isReadyAwaited: () => this.#readiness.awaited,
     });
@@ -60,7 +63,7 @@ export class Pool<Connection> {
     const now = this.#fittings.clock.now();
     if (request.signal?.aborted === true || (request.deadline !== undefined && request.deadline <= now))
       return undefined;
-    if (now > this.#upkeep.lateAt) this.#stock.suspectAll();
+    this.#distrustIfLate(now);
     const slot = this.#stock.fit(now);
     if (slot === undefined) return undefined;
     this.#lend(slot, request, now);
@@ -72,9 +75,10 @@ export class Pool<Connection> {
   acquire(request: AcquireRequest): Promise<Slot<Connection>> {
     const now = this.#fittings.clock.now();
     const refusal = this.#refusal(request, now);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return Promise.reject(this.#refused(refusal, 0));
+    this.#distrustIfLate(now);
     const promise = this.#line.join(request, now);
-    this.#dispatch();
+    this.#dispatch(now);
     return promise;
   }
 
@@ -105,7 +109,7 @@ export class Pool<Connection> {
         verdict satisfies never;
     }
     // Also when nothing was kept: the group of the holder has room now.
-    if (this.#line.length > 0) this.#dispatch();
+    if (this.#line.length > 0) this.#dispatch(now);
   }
 
   /** What a failed statement on this slot says about the other connections. */
@@ -121,6 +125,7 @@ export class Pool<Connection> {
 
   resize(min: number, max: number): void {
     this.#stock.resize(min, max);
+    this.#settleReadiness();
     this.#dispatch();
   }
 
@@ -136,13 +141,14 @@ export class Pool<Connection> {
   resume(): void {
     if (this.#phase.kind !== 'paused') return;
     this.#phase = { kind: 'open' };
+    this.#stock.resumed();
     this.#dispatch();
   }
 
   /** Resolves when the minimum, and at least one connection, is open. */
   ready(signal: AbortSignal | undefined): Promise<void> {
     if (this.#isEnding()) return Promise.reject(poolClosed(this.#fittings.settings.name));
-    const ready = this.#readiness.wait(signal);
+    const ready = this.#readiness.wait(signal, (reason) => aborted(this.#fittings.settings.name, reason));
     this.#settleReadiness();
     this.#dispatch();
     return ready;
@@ -159,11 +165,12 @@ export class Pool<Connection> {
       grace.cancel();
       end.cancel();
       this.#upkeep.stop();
+      this.#stock.cutOff();
       this.#phase = { kind: 'closed', done };
     });
     this.#phase = { kind: 'closing', drained: resolve, done };
     this.#line.rejectAll(() => poolClosed(this.#fittings.settings.name));
-    this.#readiness.failed(poolClosed(this.#fittings.settings.name));
+    this.#readiness.failed(() => poolClosed(this.#fittings.settings.name));
     this.#stock.end();
     this.#onChange();
     return done;
@@ -191,20 +198,26 @@ export class Pool<Connection> {
       waiting: this.#line.length,
       oldestWaitMillis: this.#line.oldestWait(now),
       ...this.#line.counts,
-      ...this.#ledger.read(this.#stock.retirement.size.max, now),
+      ...this.#ledger.read(this.#stock.retirement.size.max, [...this.leased()], now),
       closed: Object.freeze(Object.fromEntries(this.#stock.closeReasons)),
     });
   }
 
   /** Serves the line from what is idle, has stale ones checked, and dials where that is not enough. */
-  #dispatch(): void {
-    const now = this.#fittings.clock.now();
+  #dispatch(now: number = this.#fittings.clock.now()): void {
     if (this.#phase.kind === 'open') {
       while (this.#line.length > 0 && this.#serveNext(now));
-      if (this.#line.length > 0) this.#stock.checkFor(this.#line.servable);
+      // Under load nothing is idle, and the line need not be counted.
+      if (this.#line.length > 0 && this.#stock.roster.top() !== undefined)
+        this.#stock.checkFor(this.#line.servable, now);
     }
     this.#stock.grow(now);
     if (this.#stock.roster.size > 0 && !this.#isEnding()) this.#upkeep.start();
+  }
+
+  /** Whoever asks before the late tick has run must not get a connection that it would have had checked. */
+  #distrustIfLate(now: number): void {
+    if (now > this.#upkeep.lateAt) this.#stock.suspectAll();
   }
 
   #serveNext(now: number): boolean {
@@ -225,6 +238,15 @@ export class Pool<Connection> {
     this.#fittings.seam.wake(connection);
   }
 
+  #refused(error: LifeguardError, waitedMillis: number): LifeguardError {
+    const { settings, clock } = this.#fittings;
+    this.#ledger.refused(waitedMillis, clock.now());
+    publish('lifeguard:pool:refused', () => {
+      return { pool: settings.name, code: error.code, waitedMillis, waiting: this.#line.length };
+    });
+    return error;
+  }
+
   #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
     const { name, groups } = this.#fittings.settings;
     if (this.#isEnding()) return poolClosed(name);
@@ -235,12 +257,6 @@ export class Pool<Connection> {
     const { health } = this.#stock;
     if (health.kind !== 'broken' || this.#stock.roster.live() > 0) return undefined;
     return unavailable(this.figures(), health.error, this.#fittings.seam.isPermanent(health.error));
-  }
-
-  /** Connections come back and new ones can be had: then a standing line is overload, and not a restart. */
-  #isServing(): boolean {
-    const { health } = this.#stock;
-    return this.#phase.kind === 'open' && health.kind === 'healthy' && this.#stock.roster.census().leased > 0;
   }
 
   #roomOf(group: string): number {
@@ -258,9 +274,9 @@ export class Pool<Connection> {
 
   #onDialFailed(error: unknown, permanent: boolean): void {
     this.#ledger.failedDials += 1;
-    if (this.#fittings.settings.startup !== 'wait' || permanent) this.#readiness.failed(error);
-    if (this.#stock.health.kind !== 'broken' || this.#stock.roster.live() > 0) return;
-    this.#line.rejectAll(() => unavailable(this.figures(), error, permanent));
+    const refusal = (): LifeguardError => unavailable(this.figures(), error, permanent);
+    if (this.#fittings.settings.startup !== 'wait' || permanent) this.#readiness.failed(refusal);
+    if (this.#stock.health.kind === 'broken' && this.#stock.roster.live() === 0) this.#line.rejectAll(refusal);
   }
 
   #onChange(): void {

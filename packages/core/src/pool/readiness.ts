@@ -2,11 +2,14 @@
 export class Readiness {
   readonly #waiting = new Set<{ resolve(): void; reject(error: unknown): void }>();
 
-  wait(signal: AbortSignal | undefined): Promise<void> {
+  wait(signal: AbortSignal | undefined, gaveUp: (reason: unknown) => unknown): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(gaveUp(signal.reason));
     return new Promise((resolve, reject) => {
       const entry = { resolve, reject };
       this.#waiting.add(entry);
-      signal?.addEventListener('abort', () => this.#waiting.delete(entry) && reject(signal.reason), { once: true });
+      signal?.addEventListener('abort', () => this.#waiting.delete(entry) && reject(gaveUp(signal.reason)), {
+        once: true,
+      });
     });
   }
 
@@ -19,8 +22,8 @@ export class Readiness {
     this.#waiting.clear();
   }
 
-  failed(error: unknown): void {
-    for (const entry of this.#waiting) entry.reject(error);
+  failed(error: () => unknown): void {
+    for (const entry of this.#waiting) entry.reject(error());
     this.#waiting.clear();
   }
 }

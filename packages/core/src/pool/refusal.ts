@@ -2,6 +2,8 @@ import { describeFigures, LifeguardError, nameOf, type PoolFigures } from '../er
 
 /** The errors of those who get no connection: what happened, the numbers, and what to do about it. */
 
+const UNSENT = { consequence: 'nothing-sent' } as const;
+
 export function timedOut(figures: PoolFigures, { waited, limit, lateMillis, failure }: Wait): LifeguardError {
   const head = `No connection of pool "${figures.pool}" within ${Math.round(waited)} ms (${limit === 'pool' ? 'acquireTimeoutMillis' : "the caller's deadline"})`;
   const late =
@@ -10,7 +12,7 @@ export function timedOut(figures: PoolFigures, { waited, limit, lateMillis, fail
       : '';
   const message = `${head}; ${describeFigures(figures)}.${late} ${advice(figures, failure)}`;
   const code = limit === 'pool' ? 'ERR_LIFEGUARD_ACQUIRE_TIMEOUT' : 'ERR_LIFEGUARD_DEADLINE';
-  return new LifeguardError(code, message, { figures, cause: failure });
+  return new LifeguardError(code, message, { ...UNSENT, figures, cause: failure });
 }
 
 export interface Wait {
@@ -24,49 +26,59 @@ export interface Wait {
 
 export function aborted(pool: string, cause: unknown): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_ABORTED', `The caller gave up waiting for a connection of pool "${pool}".`, {
+    ...UNSENT,
     cause,
   });
 }
 
 export function pastDeadline(pool: string): LifeguardError {
   const message = `The caller's deadline had passed before a connection of pool "${pool}" was asked for. Nothing was sent.`;
-  return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message);
+  return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message, UNSENT);
 }
 
 export function lineFull(figures: PoolFigures, retryAfterSeconds: number): LifeguardError {
   const message = `The line of pool "${figures.pool}" is full (maxWaiting); ${describeFigures(figures)}. Answer 503 and let the caller come back; more places in the line would only make everybody later.`;
-  return new LifeguardError('ERR_LIFEGUARD_LINE_FULL', message, { figures, retryAfterSeconds });
+  return new LifeguardError('ERR_LIFEGUARD_LINE_FULL', message, { ...UNSENT, figures, retryAfterSeconds });
 }
 
 export function overloaded(figures: PoolFigures, waited: number, retryAfterSeconds: number): LifeguardError {
   const message = `Pool "${figures.pool}" is overloaded and takes no newcomers (waited ${Math.round(waited)} ms); ${describeFigures(figures)}. Answer 503 with Retry-After: what was begun is finished first.`;
-  return new LifeguardError('ERR_LIFEGUARD_OVERLOADED', message, { figures, retryAfterSeconds });
+  return new LifeguardError('ERR_LIFEGUARD_OVERLOADED', message, { ...UNSENT, figures, retryAfterSeconds });
 }
 
 /** The server cannot be reached, or will not have us. */
 export function unavailable(figures: PoolFigures, failure: unknown, permanent: boolean): LifeguardError {
-  const what = permanent ? 'The server refuses the connections' : 'The server cannot be reached';
   const todo = permanent
     ? 'This will not mend itself: read the cause.'
     : 'A prober goes on dialling; the cause is attached.';
-  const message = `${what} of pool "${figures.pool}" (${nameOf(failure)}); ${describeFigures(figures)}. ${todo}`;
-  if (permanent) return new LifeguardError('ERR_LIFEGUARD_REJECTED', message, { figures, cause: failure });
-  return new LifeguardError('ERR_LIFEGUARD_UNAVAILABLE', message, { figures, cause: failure, retryAfterSeconds: 1 });
+  const message = `Pool "${figures.pool}" gets no connections (${nameOf(failure)}); ${describeFigures(figures)}. ${todo}`;
+  if (permanent) return new LifeguardError('ERR_LIFEGUARD_REJECTED', message, { ...UNSENT, figures, cause: failure });
+  return new LifeguardError('ERR_LIFEGUARD_UNAVAILABLE', message, {
+    ...UNSENT,
+    figures,
+    cause: failure,
+    retryAfterSeconds: 1,
+  });
 }
 
 export function poolClosed(pool: string): LifeguardError {
-  return new LifeguardError('ERR_LIFEGUARD_POOL_CLOSED', `Pool "${pool}" is closed: close() was called.`);
+  return new LifeguardError('ERR_LIFEGUARD_POOL_CLOSED', `Pool "${pool}" is closed: close() was called.`, UNSENT);
+}
+
+/** A statement that close() has cut off when the grace was over. */
+export function closedMeanwhile(pool: string, cause: unknown): LifeguardError {
+  const message = `Pool "${pool}" was closed while the statement ran. It was cancelled, and may have run to its end.`;
+  return new LifeguardError('ERR_LIFEGUARD_POOL_CLOSED', message, { cause, consequence: 'may-have-run' });
 }
 
 export function unknownGroup(pool: string, group: string, known: readonly string[]): LifeguardError {
   const list = known.length === 0 ? 'none is declared' : `declared are ${known.map((name) => `"${name}"`).join(', ')}`;
   const message = `Group "${group}" is not among the groups of pool "${pool}": ${list}. Declare it with createPool({ groups: { … } }).`;
-  return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', message);
+  return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', message, UNSENT);
 }
 
 function advice({ leased, idle, connecting, max, size }: PoolFigures, failure: unknown): string {
-  if (failure !== undefined)
-    return `The server cannot be reached at present (${nameOf(failure)}, attached as the cause).`;
+  if (failure !== undefined) return `New connections fail at present (${nameOf(failure)}, attached as the cause).`;
   if (idle > 0) return 'Connections are idle: the pool is paused, or the group of the caller is at its limit.';
   if (connecting > 0 && leased === 0) return 'No connection is open yet: the server takes long to accept them.';
   if (leased >= max)

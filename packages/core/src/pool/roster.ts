@@ -44,6 +44,13 @@ export class Roster<Connection> {
     return census(this.slots);
   }
 
+  /** Those that the house has had in its hands for no longer than this. */
+  tendedSince(instant: number): number {
+    let count = 0;
+    for (const { state } of this.slots) if (state.kind === 'tending' && state.since >= instant) count += 1;
+    return count;
+  }
+
   /** Leases that holders of a group have. */
   leasedBy(group: string): number {
     let count = 0;

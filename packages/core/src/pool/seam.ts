@@ -18,8 +18,8 @@ export interface Seam<Connection> {
   close(connection: Connection): Promise<void>;
   /** Cuts the connection off, for one that does not close. `close` may still resolve later. */
   destroy(connection: Connection): void;
-  /** Which of the connections that were destroyed are known to be gone at the server's side. */
-  confirmClosed(connections: readonly Connection[]): Promise<readonly Connection[]>;
+  /** Which of the connections that were destroyed are known to be gone at the server's side. Settles when aborted. */
+  confirmClosed(connections: readonly Connection[], signal: AbortSignal): Promise<readonly Connection[]>;
   /** Whether a failure to connect will last until somebody changes something: a wrong password, not a restart. */
   isPermanent(error: unknown): boolean;
   /** What an error on this connection says about the others. */

@@ -38,8 +38,8 @@ export interface Holder {
   readonly name: string;
   /** The bulkhead it counts for. */
   readonly group?: string | undefined;
-  /** Time in which something ran on the lease, in milliseconds. The holder keeps it up to date. */
-  queryingMillis: number;
+  /** Time in which something ran on the lease until now, in milliseconds. */
+  queriedMillis(now: number): number;
 }
 
 type Kind = SlotState<unknown>['kind'];

@@ -1,3 +1,5 @@
+import type { Timer } from '../clock.ts';
+import { nameOf } from '../errors.ts';
 import { publish } from '../events.ts';
 import { Closer } from './closer.ts';
 import { Dialer } from './dialer.ts';
@@ -7,7 +9,7 @@ import { Retirement, type Standing } from './retirement.ts';
 import { Roster } from './roster.ts';
 import type { CloseReason } from './seam.ts';
 import { Slot, type Task } from './slot.ts';
-import { Tending } from './tending.ts';
+import { HANGING_MILLIS, Tending } from './tending.ts';
 
 /** What the stock asks of the pool, and tells it. */
 export interface StockEnds {
@@ -33,6 +35,9 @@ export class Stock<Connection> {
   readonly #tending: Tending<Connection>;
   readonly #closer: Closer<Connection>;
   #slotIds = 0;
+  #secondLook: Timer | undefined;
+  /** Since when connections are to be had without interruption. */
+  #servingSince = 0;
   /** Starting: no connection was open yet. Ending: none may be opened or kept any more. */
   #stage: 'starting' | 'running' | 'ending' = 'starting';
 
@@ -49,8 +54,8 @@ export class Stock<Connection> {
       lost: (slot, error) => this.#onLost(slot, error),
     });
     this.#tending = new Tending(fittings, {
-      done: (slot) => this.keep(slot, clock.now()),
-      failed: (slot, task, error) => this.#onTendingFailed(slot, task, error),
+      done: (slot) => this.#onTended(slot),
+      failed: (slot, reason, error) => this.#onTendingFailed(slot, reason, error),
     });
   }
 
@@ -60,6 +65,16 @@ export class Stock<Connection> {
 
   get closeReasons(): ReadonlyMap<CloseReason, number> {
     return this.#closer.reasons;
+  }
+
+  /** Since when connections have come back without a break; infinity while they do not. */
+  servingSince(): number {
+    return this.#isAccepting() && this.roster.live() > 0 ? this.#servingSince : Number.POSITIVE_INFINITY;
+  }
+
+  /** Callers were kept waiting on purpose: what they waited so far says nothing about load. */
+  resumed(): void {
+    this.#servingSince = this.#fittings.clock.now();
   }
 
   /** Connections to be kept open now. */
@@ -111,12 +126,18 @@ export class Stock<Connection> {
     for (let dials = this.#growth.dials(demand, now); dials > 0; dials -= 1) this.#dial(now);
   }
 
-  /** Checks stale idle connections, as many as somebody waits for. */
-  checkFor(waiting: number): void {
-    let missing = waiting - this.roster.census().tending;
+  /** Checks stale idle connections, as many as somebody waits for: more of them when the first ones hang. */
+  checkFor(waiting: number, now: number): void {
+    let missing = waiting - this.roster.tendedSince(now - HANGING_MILLIS);
     for (let slot = this.roster.top(); slot !== undefined && missing > 0; slot = this.roster.top(), missing -= 1) {
       this.#check(slot);
     }
+    const lookAgain = (): void => {
+      this.#secondLook = undefined;
+      this.#ends.changed();
+    };
+    const another = waiting > 0 && this.roster.top() !== undefined;
+    if (another) this.#secondLook ??= this.#fittings.clock.after(HANGING_MILLIS + 1, lookAgain);
   }
 
   /** Something was wrong that may be wrong with all: whatever is idle is checked before it is lent. */
@@ -150,6 +171,7 @@ export class Stock<Connection> {
 
   /** Called by the upkeep: what only time brings about. */
   tick(now: number): void {
+    this.#growth.tick(now);
     for (const slot of [...this.roster.idle]) {
       const reason = this.retirement.of(slot, now);
       if (reason !== undefined) this.#retire(slot, reason);
@@ -174,6 +196,14 @@ export class Stock<Connection> {
     for (const slot of [...this.roster.slots]) {
       if (slot.state.kind === 'leased' || slot.state.kind === 'tending') this.close(slot, 'pool-closed');
     }
+  }
+
+  cutOff(): void {
+    this.#closer.cutOffAll(this.roster.slots);
+  }
+
+  #isAccepting(): boolean {
+    return this.health.kind === 'healthy' || this.health.kind === 'recovering';
   }
 
   #isToStart(): boolean {
@@ -208,7 +238,8 @@ export class Stock<Connection> {
     if (this.#stage === 'starting') this.#stage = 'running';
     this.#growth.limits.breakAfterMillis = BREAK_AFTER.lazy;
     const wasBroken = this.health.kind === 'broken';
-    this.#growth.dialSucceeded(dialMillis);
+    if (this.roster.live() === 0 || !this.#isAccepting()) this.#servingSince = now;
+    this.#growth.dialSucceeded(dialMillis, now);
     if (wasBroken) publish('lifeguard:pool:breaker', () => ({ pool: settings.name, state: 'closed' }));
     slot.expiresAt = now + this.retirement.lifetime();
     slot.usedAt = now;
@@ -226,9 +257,9 @@ export class Stock<Connection> {
     const { attempts, retryAt, opened } = this.#growth.dialFailed(error, { permanent, startedAt, now });
     publish('lifeguard:pool:dial-failed', () => {
       const retryInMillis = Math.max(0, retryAt - now);
-      return { pool: settings.name, slot: slot.id, attempts, retryInMillis, error };
+      return { pool: settings.name, slot: slot.id, attempts, retryInMillis, error: nameOf(error) };
     });
-    if (opened) publish('lifeguard:pool:breaker', () => ({ pool: settings.name, state: 'open', error }));
+    if (opened) publish('lifeguard:pool:breaker', () => ({ pool: settings.name, state: 'open', error: nameOf(error) }));
     this.#ends.dialFailed(error, permanent);
     this.#ends.changed();
   }
@@ -245,9 +276,14 @@ export class Stock<Connection> {
     this.#ends.changed();
   }
 
-  #onTendingFailed(slot: Slot<Connection>, task: Task, error: unknown): void {
-    this.#closer.close(slot, TENDING_FAILED[task], error);
-    if (task === 'check') this.suspectAll();
+  #onTended(slot: Slot<Connection>): void {
+    this.keep(slot, this.#fittings.clock.now());
+    this.#ends.changed();
+  }
+
+  #onTendingFailed(slot: Slot<Connection>, reason: CloseReason, error: unknown): void {
+    this.#closer.close(slot, reason, error);
+    if (reason === 'check-failed') this.suspectAll();
     this.#ends.changed();
   }
 
@@ -259,7 +295,5 @@ export class Stock<Connection> {
 
 /** Unbroken failure for this long, and callers are no longer kept waiting (DESIGN.md §5.14). */
 const BREAK_AFTER = { lazy: 2_000, wait: Number.POSITIVE_INFINITY, fail: 0 } as const;
-
-const TENDING_FAILED = { check: 'check-failed', clean: 'clean-failed', interrupt: 'interrupt-failed' } as const;
 
 const STALE_AFTER_MILLIS = 5_000;

@@ -1,9 +1,10 @@
 import type { Fittings } from './pool-settings.ts';
+import type { CloseReason } from './seam.ts';
 import type { Slot, SlotState, Task } from './slot.ts';
 
 export interface TendingEnds<Connection> {
   done(slot: Slot<Connection>): void;
-  failed(slot: Slot<Connection>, task: Task, error: unknown): void;
+  failed(slot: Slot<Connection>, reason: CloseReason, error: unknown): void;
 }
 
 /** What the house itself does with a connection that nobody holds: check, clean or interrupt it, within a time limit. */
@@ -22,7 +23,7 @@ export class Tending<Connection> {
     const state: SlotState<Connection> = { kind: 'tending', since: clock.now(), connection, task };
     slot.move(state);
     const fail = (error: unknown): void => {
-      if (slot.state === state) this.#ends.failed(slot, task, error);
+      if (slot.state === state) this.#ends.failed(slot, REASONS[task], error);
     };
     const millis = this.#limitOf(task);
     const limit = clock.after(millis, () => fail(new Error(`no answer within ${millis} ms`)));
@@ -52,3 +53,8 @@ export class Tending<Connection> {
     }
   }
 }
+
+const REASONS = { check: 'check-failed', clean: 'clean-failed', interrupt: 'interrupt-failed' } as const;
+
+/** What the house has not done with a connection by then is not waited for while another one lies idle. */
+export const HANGING_MILLIS = 20;

@@ -61,13 +61,19 @@ export interface UpkeepEnds {
 }
 
 /** Fine enough for the shortest limit that is enforced by ticks, and no finer. */
-function periodFor({
-  idleTimeoutMillis,
-  keepaliveMillis,
-  closeTimeoutMillis,
-  maxLifetimeSeconds,
-}: PoolSettings): number {
-  const limits = [idleTimeoutMillis, keepaliveMillis, closeTimeoutMillis, maxLifetimeSeconds * 1_000];
+function periodFor(settings: PoolSettings): number {
+  const { idleTimeoutMillis, keepaliveMillis, closeTimeoutMillis, leakAfterMillis, reclaimAfterMillis } = settings;
+  const lifetimeMillis = settings.maxLifetimeSeconds * 1_000;
+  const limits = [
+    idleTimeoutMillis,
+    keepaliveMillis,
+    closeTimeoutMillis,
+    leakAfterMillis,
+    reclaimAfterMillis,
+    lifetimeMillis,
+    // The reserve is opened by a tick, because nothing else happens while a full pool stands still.
+    settings.reserve > 0 ? settings.reserveAfterMillis : 0,
+  ];
   return Math.min(1_000, Math.max(20, Math.min(...limits.filter((limit) => limit > 0)) / 4));
 }
 

@@ -36,16 +36,14 @@ export class Waiter<Connection> extends DeadlineEntry {
   readonly ticket: number;
   #resolve!: (slot: Slot<Connection>) => void;
   #reject!: (error: unknown) => void;
-  readonly #onDue: (waiter: Waiter<Connection>, now: number) => void;
-  readonly #onAbort: (waiter: Waiter<Connection>) => void;
+  readonly #ends: WaiterEnds<Connection>;
 
   constructor(request: AcquireRequest, { ticket, since }: Arrival, ends: WaiterEnds<Connection>) {
     super();
     this.request = request;
     this.ticket = ticket;
     this.since = since;
-    this.#onDue = ends.onDue;
-    this.#onAbort = ends.onAbort;
+    this.#ends = ends;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -55,11 +53,11 @@ export class Waiter<Connection> extends DeadlineEntry {
 
   /** Called by the abort signal: the waiter is its own listener, so that none has to be made. */
   handleEvent(): void {
-    this.#onAbort(this);
+    this.#ends.onAbort(this);
   }
 
   override expire(now: number): void {
-    this.#onDue(this, now);
+    this.#ends.onDue(this, now);
   }
 
   settle(outcome: Outcome<Connection>): void {
@@ -134,6 +132,11 @@ export class Waiters<Connection> {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Those of one group, or of all who named none. */
+  lengthOf(group: string | undefined): number {
+    return this.#groups.get(group ?? UNGROUPED)?.reduce((sum, { length }) => sum + length, 0) ?? 0;
   }
 
   /** Those of a group who were never given a connection and stand before a newcomer of this priority. */

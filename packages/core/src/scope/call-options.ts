@@ -33,5 +33,5 @@ export function checkCall(options: CallOptions): CallOptions {
 }
 
 function refuse(message: string): never {
-  throw new LifeguardError('ERR_LIFEGUARD_ARGUMENT', `Nothing was sent: ${message}.`);
+  throw new LifeguardError('ERR_LIFEGUARD_ARGUMENT', `Nothing was sent: ${message}.`, { consequence: 'nothing-sent' });
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { nameOf } from '../errors.ts';
 import { leaseEnded, leaseStarted, statementEnded, statementStarted } from '../events.ts';
 import type { QueryResult, Statement } from '../pg/connection.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
@@ -15,7 +16,7 @@ export interface House {
   readonly pool: Pool<PgConnection>;
   verdictOn(connection: PgConnection): Verdict;
   /** A lease that was reported as leaked came back after all. */
-  returned(hold: Hold): void;
+  returned(hold: Hold, slot: number, heldMillis: number): void;
 }
 
 /**
@@ -30,12 +31,13 @@ export class Hold implements AcquireRequest {
   readonly signal: AbortSignal | undefined;
   readonly deadline: number | undefined;
   readonly kind: 'statement' | 'lease';
-  queryingMillis = 0;
   lastText: string | undefined = undefined;
   /** Where it was asked for, if that was recorded. */
   stack: string | undefined = undefined;
   /** When it was reported as leaked. */
   leakedAt: number | undefined = undefined;
+  #queriedMillis = 0;
+  #runningSince: number | undefined;
   readonly #house: House;
   #loan: { readonly slot: Slot<PgConnection>; readonly connection: PgConnection; readonly since: number } | undefined;
 
@@ -48,6 +50,10 @@ export class Hold implements AcquireRequest {
     this.owner = options.owner;
     this.signal = options.signal;
     this.deadline = deadline;
+  }
+
+  queriedMillis(now: number): number {
+    return this.#queriedMillis + (this.#runningSince === undefined ? 0 : now - this.#runningSince);
   }
 
   /** Asks the pool, which answers at once where it can. */
@@ -73,13 +79,13 @@ export class Hold implements AcquireRequest {
     this.lastText = statement.text;
     const event = { pool: this.#house.name, name: this.name, slot: loan.slot.id, text: statement.text };
     if (statementStarted.hasSubscribers) statementStarted.publish(event);
-    const since = this.#house.clock.now();
+    this.#runningSince = this.#house.clock.now();
     try {
       const result = await loan.connection.query<Row>(statement);
-      this.#account(event, since);
+      this.#account(event);
       return result;
     } catch (error) {
-      this.#account({ ...event, error }, since);
+      this.#account({ ...event, error: nameOf(error) });
       this.#house.pool.learn(loan.slot, error);
       throw error;
     }
@@ -92,10 +98,13 @@ export class Hold implements AcquireRequest {
     this.#loan = undefined;
     if (leaseEnded.hasSubscribers) {
       const heldMillis = this.#house.clock.now() - loan.since;
-      const { name, queryingMillis } = this;
-      leaseEnded.publish({ pool: this.#house.name, name, slot: loan.slot.id, heldMillis, queryingMillis });
+      const queryingMillis = this.#queriedMillis;
+      leaseEnded.publish({ pool: this.#house.name, name: this.name, slot: loan.slot.id, heldMillis, queryingMillis });
     }
-    if (this.leakedAt !== undefined) this.#house.returned(this);
+    // What the house took back itself did not come back after all.
+    if (this.leakedAt !== undefined && discard !== 'reclaimed' && discard !== 'collected') {
+      this.#house.returned(this, loan.slot.id, this.#house.clock.now() - loan.since);
+    }
     const verdict: Verdict =
       discard === undefined ? this.#house.verdictOn(loan.connection) : { kind: 'discard', reason: discard };
     this.#house.pool.giveBack(loan.slot, this, verdict);
@@ -115,9 +124,11 @@ export class Hold implements AcquireRequest {
     }
   }
 
-  #account(event: object, since: number): void {
-    const millis = this.#house.clock.now() - since;
-    this.queryingMillis += millis;
+  #account(event: object): void {
+    const now = this.#house.clock.now();
+    const millis = now - (this.#runningSince ?? now);
+    this.#runningSince = undefined;
+    this.#queriedMillis += millis;
     if (statementEnded.hasSubscribers) statementEnded.publish({ ...event, millis });
   }
 }

@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.ts';
 import { type Leak, publish, type Warnings } from '../events.ts';
 import { Hold } from './hold.ts';
 
@@ -11,15 +10,13 @@ interface LeakSettings {
 /** Finds leases that are out for too long. It has no timers: the pool's upkeep asks it now and then. */
 export class LeakWatch {
   readonly #settings: LeakSettings;
-  readonly #clock: Clock;
   readonly #warnings: Warnings;
   /** Names that leaked before: of them every lease records where it was taken. */
   readonly #suspects = new Set<string>();
   #taken = 0;
 
-  constructor(settings: LeakSettings, clock: Clock, warnings: Warnings) {
+  constructor(settings: LeakSettings, warnings: Warnings) {
     this.#settings = settings;
-    this.#clock = clock;
     this.#warnings = warnings;
   }
 
@@ -45,14 +42,11 @@ export class LeakWatch {
     }
   }
 
-  returned(hold: Hold): void {
-    const leakedFor = Math.round(this.#clock.now() - (hold.leakedAt ?? 0));
-    const { pool, leakAfterMillis } = this.#settings;
-    const heldMillis = leakAfterMillis + leakedFor;
-    publish('lifeguard:lease:returned', () => ({ pool, name: hold.name, slot: hold.slotId, heldMillis }));
+  returned({ name }: Hold, slot: number, heldMillis: number): void {
+    publish('lifeguard:lease:returned', () => ({ pool: this.#settings.pool, name, slot, heldMillis }));
     this.#warnings.warn(
       'LIFEGUARD_LEASE_RETURNED',
-      `the lease of "${hold.name}" that was reported as leaked came back after all, after about ${heldMillis} ms`,
+      `the lease of "${name}" that was reported as leaked came back after all, after ${Math.round(heldMillis)} ms`,
     );
   }
 
@@ -64,7 +58,7 @@ export class LeakWatch {
       name: hold.name,
       slot: hold.slotId,
       heldMillis,
-      silentMillis: heldMillis - hold.queryingMillis,
+      silentMillis: heldMillis - hold.queriedMillis(now),
       ...(hold.lastText === undefined ? {} : { lastStatement: hold.lastText.slice(0, MAX_TEXT) }),
       ...(hold.stack === undefined ? {} : { stack: hold.stack }),
     };

@@ -2,13 +2,13 @@ import { LifeguardError } from '../errors.ts';
 import type { QueryResult, Statement } from '../pg/connection.ts';
 import { type CallOptions, checkCall } from './call-options.ts';
 import type { Hold } from './hold.ts';
-import type { Limits } from './patience.ts';
+import type { Awaited, Limits } from './patience.ts';
 import { toStatement } from './statement.ts';
 
 /** What a lease needs of its pool. */
 export interface LeaseTime {
   limits(options: CallOptions): Limits;
-  patience<T>(answer: Promise<T>, limits: Limits): Promise<T>;
+  patience<T>(awaited: Awaited<T>, limits: Limits): Promise<T>;
 }
 
 type State =
@@ -27,6 +27,7 @@ export class Lease implements AsyncDisposable {
   constructor(hold: Hold, time: LeaseTime) {
     this.#state = { kind: 'held', hold, last: undefined };
     this.#time = time;
+    FORGOTTEN.register(this, hold, hold);
   }
 
   /** Whether it has ended: by its holder, or because the connection was taken away. */
@@ -47,7 +48,9 @@ export class Lease implements AsyncDisposable {
     const limits = this.#time.limits(checkCall(options));
     const turn: Turn = { phase: 'queued' };
     try {
-      return await this.#time.patience(this.#inTurn<Row>(this.#held(), statement, turn), limits);
+      const held = this.#held();
+      const begin = (): Promise<QueryResult<Row>> => this.#inTurn<Row>(held, statement, turn);
+      return await this.#time.patience({ begin, wasSent: () => turn.phase !== 'queued' }, limits);
     } catch (error) {
       if (turn.phase === 'sent') this.#end('abandoned when a statement was given up');
       turn.phase = 'over';
@@ -73,6 +76,8 @@ export class Lease implements AsyncDisposable {
     const state = this.#state;
     if (state.kind === 'ended') return;
     this.#state = { kind: 'ended', how };
+    // Or every lease would outlive the young generation, and be called for once more after its end.
+    FORGOTTEN.unregister(state.hold);
     state.hold.end(discard);
   }
 
@@ -101,6 +106,7 @@ export class Lease implements AsyncDisposable {
       return await hold.run<Row>(statement);
     } catch (cause) {
       if (this.#state.kind === 'ended') throw leaseEnded(this.#state.how, cause);
+      if (hold.isOver) throw leaseEnded('taken away by the pool', cause);
       throw cause;
     } finally {
       turn.phase = 'over';
@@ -128,3 +134,9 @@ function leaseEnded(how: string, cause?: unknown): LifeguardError {
     },
   );
 }
+
+/**
+ * The last resort for a lease that its holder has forgotten and that nothing can reach any more.
+ * https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/FinalizationRegistry
+ */
+const FORGOTTEN = new FinalizationRegistry<Hold>((hold) => hold.end('collected'));

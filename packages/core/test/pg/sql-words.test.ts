@@ -64,6 +64,7 @@ describe('statements', () => {
 
   test.for([
     ['select 1', 'SELECT'],
+    ['(select 1)', 'SELECT'],
     ['((select 1))', 'SELECT'],
     ['with a as (select 1) insert into b select * from a', 'WITH'],
     ['/* hint */ -- x\n insert into a values (1)', 'INSERT'],
@@ -105,7 +106,11 @@ describe('dirt', () => {
     'select pg_advisory_lock from t',
     'select pg_advisory_xact_lock(1), pg_advisory_unlock(1)',
     'select "PG_ADVISORY_LOCK"(1)',
+    "set local a.b = 'x'",
+    'set transaction read only',
+    'set constraints all deferred',
     'insert into temp (a) values (1)',
+    'select 1 as a into t',
     'merge into temp using t on a = b when matched then do nothing',
     'select * from pg_settings',
     'update t set a = 1',
@@ -114,6 +119,8 @@ describe('dirt', () => {
     "prepare transaction 'a'",
     'create temp table t on commit drop as select 1',
     'create table temp (a int)',
+    'create table pg_temp (a int)',
+    'create function f() returns int set search_path = a, pg_temp return 1',
     'declare hold cursor without hold for select 1',
     'explain (analyze, verbose) select 1',
     'discard plans',
@@ -125,6 +132,20 @@ describe('dirt', () => {
   });
 
   test.for([
+    'listen a',
+    'set session a.b = 1',
+    "set transaction.b = 'x'",
+    'declare c cursor with hold for select 1',
+    'create or replace temp view v as select 1',
+    'create temp table t (a int) on commit delete rows',
+    'create table "pg_temp_3".t (a int)',
+    'select 1 as a into "pg_temp".t',
+    'explain analyze verbose create temp table t as select 1',
+    'explain analyse create temp table t as select 1',
+    'select pg_try_advisory_lock(1)',
+    'select pg_advisory_lock_shared(1)',
+    'select pg_try_advisory_lock_shared(1)',
+    'select set_limit(0.5)',
     "select set_config('a.b', $1, $2)",
     "select set_config('a.b', 'x', true and false)",
     "select set_config('a.b', set_config('a.c', 'x', true), true)",
@@ -156,7 +177,15 @@ describe('dirt', () => {
     'set local seed to 0.5',
     'select setseed(0.5)',
     "select dblink_connect('a', 'b')",
+    "select dblink_connect_u('a', 'b')",
+    "select pg_backup_start('a')",
+    "select pg_start_backup('a', false, false)",
+    "select pg_replication_origin_session_setup('a')",
+    'select pg_replication_origin_session_reset()',
     "select pg_create_logical_replication_slot('a', 'b', true)",
+    "select pg_create_physical_replication_slot('a', true, true)",
+    "select pg_copy_logical_replication_slot('a', 'b', true)",
+    "select pg_copy_physical_replication_slot('a', 'b', true)",
   ])('is sticky when only a new connection is clean: %s', (text) => {
     expect(readSql(text).dirt).toBe('sticky');
   });

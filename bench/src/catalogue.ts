@@ -1,0 +1,9 @@
+import { acquire } from './acquire.ts';
+import type { Benchmark } from './benchmark.ts';
+import { outage } from './outage.ts';
+import { overload } from './overload.ts';
+import { queue } from './queue.ts';
+import { spike } from './spike.ts';
+
+/** Every question that is asked, in the order of DESIGN.md §6. */
+export const catalogue: readonly Benchmark[] = [acquire, queue, overload, spike, outage];

@@ -1,0 +1,152 @@
+import { expect } from '@lifeguard/testkit/vitest';
+import type { LifeguardError } from '../../src/errors.ts';
+import { readOptions } from '../../src/options.ts';
+import { Pool } from '../../src/pool/pool.ts';
+import type { Verdict } from '../../src/pool/seam.ts';
+import type { Slot } from '../../src/pool/slot.ts';
+import type { AcquireRequest } from '../../src/pool/waiters.ts';
+import type { PoolOptions } from '../../src/pool-options.ts';
+import { FakeClock } from './fake-clock.ts';
+import { type ScriptedConnection, ScriptedSeam } from './scripted-seam.ts';
+
+export const keep: Verdict = { kind: 'keep' };
+export const discard: Verdict = { kind: 'discard', reason: 'discarded' };
+
+/** Somebody who asks for a connection. */
+export class Caller {
+  readonly request: AcquireRequest;
+  state: 'waiting' | 'served' | 'refused' | 'done' = 'waiting';
+  slot: Slot<ScriptedConnection> | undefined;
+  error: LifeguardError | undefined;
+
+  constructor(request: AcquireRequest) {
+    this.request = request;
+  }
+
+  get connection(): number {
+    return this.slot?.connection.id ?? 0;
+  }
+}
+
+/** A pool with a scripted server and a clock that tests drive. Its invariants are looked at after every turn. */
+export class Rig {
+  readonly clock: FakeClock;
+  readonly seam: ScriptedSeam;
+  readonly pool: Pool<ScriptedConnection>;
+  readonly callers: Caller[] = [];
+  /** Who was served or refused, in that order. */
+  readonly log: string[] = [];
+  readonly #beyond: number;
+  readonly #hands = new Map<Slot<ScriptedConnection>, Caller>();
+
+  constructor(options: PoolOptions = {}, prepare: (seam: ScriptedSeam, clock: FakeClock) => void = () => undefined) {
+    const settings = readOptions({ overload: false, ...options });
+    this.clock = new FakeClock();
+    this.seam = new ScriptedSeam(this.clock);
+    this.#beyond = settings.overflow + settings.reserve;
+    this.seam.ceiling = () => (this.pool?.size.max ?? settings.max) + this.#beyond;
+    prepare(this.seam, this.clock);
+    this.pool = new Pool({ settings, seam: this.seam, clock: this.clock });
+    this.clock.onTurn = () => this.checkInvariants();
+  }
+
+  /** Somebody comes and asks; what comes of it is told by the caller's state. */
+  ask(name = 'caller', request: Partial<AcquireRequest> = {}): Caller {
+    const caller = new Caller({ name, queriedMillis: () => 0, ...request });
+    this.callers.push(caller);
+    this.pool.acquire(caller.request).then(
+      (slot) => this.#served(caller, slot),
+      (error: LifeguardError) => {
+        expect(caller.state).toBe('waiting');
+        caller.state = 'refused';
+        caller.error = error;
+        this.log.push(`${name}: ${error.code}`);
+      },
+    );
+    return caller;
+  }
+
+  askMany(count: number, request: Partial<AcquireRequest> = {}): Caller[] {
+    return Array.from({ length: count }, (_, index) => this.ask(`${index}`, request));
+  }
+
+  /** Asks, and lets the time pass that an answer needs where nothing is slow. */
+  async lease(name?: string, request?: Partial<AcquireRequest>): Promise<Caller> {
+    const caller = this.ask(name, request);
+    await this.clock.settle();
+    expect(caller.state).toBe('served');
+    return caller;
+  }
+
+  /** As many leases at the same time. */
+  async leases(count: number): Promise<Caller[]> {
+    const callers = this.askMany(count);
+    await this.clock.advance(0);
+    for (let turns = 0; turns < 10 && callers.some(({ state }) => state === 'waiting'); turns += 1) {
+      await this.clock.advance(21);
+    }
+    expect(callers.map(({ state }) => state)).toEqual(callers.map(() => 'served'));
+    return callers;
+  }
+
+  giveBack(caller: Caller, verdict: Verdict = keep): void {
+    const { slot } = caller;
+    if (slot === undefined || caller.state !== 'served')
+      throw new Error(`${caller.request.name} has nothing to give back`);
+    caller.state = 'done';
+    this.#hands.delete(slot);
+    this.pool.giveBack(slot, caller.request, verdict);
+  }
+
+  giveBackAll(verdict: Verdict = keep): void {
+    for (const caller of this.callers) if (caller.state === 'served') this.giveBack(caller, verdict);
+  }
+
+  /** Opens connections and leaves them idle. */
+  async idle(count: number): Promise<void> {
+    await this.leases(count);
+    this.giveBackAll();
+    await this.clock.settle();
+    expect(this.pool.snapshot()).toMatchObject({ idle: count, size: count });
+  }
+
+  states(callers: readonly Caller[] = this.callers): string[] {
+    return callers.map(({ state }) => state);
+  }
+
+  count(state: Caller['state']): number {
+    return this.callers.filter((caller) => caller.state === state).length;
+  }
+
+  closed(): Partial<Record<string, number>> {
+    return this.pool.snapshot().closed;
+  }
+
+  /** The connection of a slot that lies idle, by its number. */
+  connection(id: number): ScriptedConnection {
+    return this.seam.connections.find((one) => one.id === id) as ScriptedConnection;
+  }
+
+  /** What holds at every moment, whatever happens. */
+  checkInvariants(): void {
+    const { size, connecting, idle, leased, tending, closing, waiting } = this.pool.snapshot();
+    expect(this.seam.violations).toEqual([]);
+    expect(connecting + idle + leased + tending + closing).toBe(size);
+    expect(this.seam.sessions).toBeLessThanOrEqual(size);
+    expect(waiting).toBe(this.count('waiting'));
+    for (const [slot, caller] of this.#hands) {
+      if (slot.state.kind !== 'leased') continue;
+      expect(slot.state.holder).toBe(caller.request);
+    }
+  }
+
+  #served(caller: Caller, slot: Slot<ScriptedConnection>): void {
+    expect(caller.state).toBe('waiting');
+    expect(slot.state).toMatchObject({ kind: 'leased' });
+    expect(this.#hands.has(slot)).toBe(false);
+    caller.state = 'served';
+    caller.slot = slot;
+    this.#hands.set(slot, caller);
+    this.log.push(`${caller.request.name}: served by ${slot.connection.id}`);
+  }
+}
