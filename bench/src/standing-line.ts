@@ -20,7 +20,7 @@ class Caller implements AcquireRequest {
   }
 
   leave(): void {
-    this.#controller.abort();
+    this.#controller.abort(REASON);
   }
 }
 
@@ -112,6 +112,8 @@ export class StandingLine {
 
 function ignore(): void {}
 
+/** Given, because one that the platform makes would cost more than all that is measured. */
+const REASON = new Error('gone');
 const KEEP = { kind: 'keep' } as const;
 const LONG_MILLIS = 3_600_000;
 /** The wheel's tick and turn: deadline-wheel.ts. */

@@ -9,7 +9,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds of the wall clock. It goes on while a laptop sleeps, which the other one may not. */
   wall(): number;
-  /** Runs `fn` once, `millis` from now. An idle timer does not keep the process alive. */
+  /** Runs `fn` once, `millis` from now and never earlier. An idle timer does not keep the process alive. */
   after(millis: number, fn: () => void, kind?: 'busy' | 'idle'): Timer;
   /** Runs `fn` when what the sockets already hold has been read. */
   afterInput(fn: () => void): void;
@@ -20,28 +20,44 @@ export interface Timer {
 }
 
 class SystemTimer implements Timer {
-  readonly #handle: NodeJS.Timeout;
+  readonly #due: number;
+  readonly #fn: () => void;
+  readonly #kind: 'busy' | 'idle';
+  #handle: NodeJS.Timeout;
 
-  constructor(handle: NodeJS.Timeout) {
-    this.#handle = handle;
+  constructor(due: number, fn: () => void, kind: 'busy' | 'idle') {
+    this.#due = due;
+    this.#fn = fn;
+    this.#kind = kind;
+    this.#handle = this.#set();
   }
 
   cancel(): void {
     clearTimeout(this.#handle);
   }
+
+  #set(): NodeJS.Timeout {
+    const delay = Math.min(Math.max(0, Math.ceil(this.#due - performance.now())), LONGEST_TIMER_MILLIS);
+    const handle = inRootContext(() => setTimeout(() => this.#fire(), delay));
+    if (this.#kind === 'idle') handle.unref();
+    return handle;
+  }
+
+  /** Node reckons from the start of its turn, so that it may be early by a little: too early for whoever then looks. */
+  #fire(): void {
+    if (performance.now() < this.#due) this.#handle = this.#set();
+    else this.#fn();
+  }
 }
 
-/** Node answers a longer delay with 1 ms and a warning. */
+/** Node answers a longer delay with 1 ms and a warning: a longer wait is made of several. */
 const LONGEST_TIMER_MILLIS = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(millis, fn, kind = 'busy') {
-    const delay = Math.min(Math.max(0, Math.ceil(millis)), LONGEST_TIMER_MILLIS);
-    const handle = inRootContext(() => setTimeout(fn, delay));
-    if (kind === 'idle') handle.unref();
-    return new SystemTimer(handle);
+    return new SystemTimer(performance.now() + millis, fn, kind);
   },
   afterInput(fn) {
     // The poll phase lies between two immediates: by the second one, every readable socket has been read.

@@ -48,7 +48,7 @@ const FOR_PG: Readonly<Record<ForPg, Rule>> = {
   user: text(),
   database: text(),
   password: { check: (value) => (typeof value === 'function' ? undefined : text().check(value)) },
-  ssl: { check: (value) => (typeof value === 'object' && value !== null ? undefined : flag(false).check(value)) },
+  ssl: { check: (value) => (isTls(value) ? undefined : 'must be true, false or an object of TLS options') },
   sslnegotiation: choice(undefined, 'postgres', 'direct'),
   enableChannelBinding: flag(false),
   options: text(),
@@ -239,6 +239,10 @@ function checkShape(value: unknown, rules: Readonly<Record<string, Rule>>): stri
     if (complaint !== undefined) return `has a part "${key}" that ${complaint}`;
   }
   return undefined;
+}
+
+function isTls(value: unknown): boolean {
+  return typeof value === 'boolean' || (typeof value === 'object' && value !== null);
 }
 
 function hasMethod(value: unknown, name: string): boolean {

@@ -55,7 +55,7 @@ export interface PoolOptions {
   readonly reserve?: number | undefined;
   /** Age of the oldest waiter that opens the `reserve`. Useful below `acquireTimeoutMillis`. @unit milliseconds @limits 0 or more @default 1000 @pg none */
   readonly reserveAfterMillis?: number | undefined;
-  /** Waiters in the line at most; one more is refused at once with `ERR_LIFEGUARD_LINE_FULL`. @unit waiters @limits 0 or more; 0: unbounded @default 1000 @pg unbounded */
+  /** Waiters in the line at most, and in the line of each group for itself; one more is refused at once with `ERR_LIFEGUARD_LINE_FULL`. @unit waiters @limits 0 or more; 0: unbounded @default 1000 @pg unbounded */
   readonly maxWaiting?: number | undefined;
   /**
    * Bulkheads, by name: `{ reports: { maxConcurrent: 3 } }`. A call that names the group holds one of that many places;

@@ -133,12 +133,14 @@ export class Cancels {
 
   async #send(client: PgClient): Promise<void> {
     if (this.#underway >= AT_A_TIME) await new Promise<void>((resolve) => this.#next.push(resolve));
-    this.#underway += 1;
+    else this.#underway += 1;
     try {
       await sendCancel(client);
     } finally {
-      this.#underway -= 1;
-      this.#next.shift()?.();
+      // The place is handed over: between giving it up and the next one's taking it, a third could come in.
+      const next = this.#next.shift();
+      if (next === undefined) this.#underway -= 1;
+      else next();
     }
   }
 }

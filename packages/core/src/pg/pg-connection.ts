@@ -40,7 +40,8 @@ export class PgConnection implements Connection {
   openedAt = 0;
   /** Transactions were read-only by default when the session began: by role, database or server, and so by wish. */
   #readOnlyFromStart = false;
-  #statusBefore: 'I' | 'T' | 'E' | null = null;
+  /** Whether the last text may have run in a transaction that its user had opened: before it, or in the text itself. */
+  #block: 'none' | 'possible' = 'none';
   /** How the last statement ended: 57014 proves that a cancel has hit what it was meant for. */
   lastFailure: unknown;
   /** Settings that the server reports by itself. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC */
@@ -79,16 +80,17 @@ export class PgConnection implements Connection {
   /** Whether a refused write can be explained by what the user asked for, and not by a failover (DESIGN.md §5.12). */
   get isReadOnlyByWish(): boolean {
     if (this.#reported.get('in_hot_standby') === 'on') return false;
-    return this.#readOnlyFromStart || this.#statusBefore !== 'I' || this.dirt !== 'none';
+    return this.#readOnlyFromStart || this.#block === 'possible' || this.dirt !== 'none';
   }
 
   query<Row>(statement: Statement): Promise<QueryResult<Row>> {
     if (this.#state.kind === 'ended' || this.#state.kind === 'leaving')
       return Promise.reject(this.#lost('nothing-sent'));
     if (this.#state.kind === 'running') throw new Error('bug: a statement was sent before the last one was answered');
-    this.dirt = worse(this.dirt, readSql(statement.text).dirt);
+    const reading = readSql(statement.text);
+    this.dirt = worse(this.dirt, reading.dirt);
     this.lastFailure = undefined;
-    this.#statusBefore = this.transactionStatus;
+    this.#block = this.transactionStatus === 'I' && reading.statements <= 1 ? 'none' : 'possible';
     return new Promise<QueryResult<never>>((resolve, reject) => {
       const { name } = statement;
       const running: Running = { kind: 'running', resolve, reject, name, failure: undefined, step: 'binding' };
@@ -162,7 +164,8 @@ export class PgConnection implements Connection {
 
   #noticed(notice: ServerMessage): void {
     // Of a crash of another backend (57P02) this is all that is ever said: the connection then just ends.
-    if (notice.code?.startsWith('57P')) this.#lastWords = notice;
+    const { message, code, severity } = notice;
+    if (code?.startsWith('57P')) this.#lastWords = Object.assign(new Error(message), { code, severity });
   }
 
   /** A FATAL message outside a statement, a socket error, or a message that pg did not expect: nothing can be read any more. */

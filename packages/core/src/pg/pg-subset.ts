@@ -31,6 +31,8 @@ export interface PgClient {
   readonly sslNegotiation?: string;
   /** Asked at every login when it is a function. Writable, so that it can go with a connection string. Not documented. */
   password: unknown;
+  /** What it will send at login, from configuration, connection string and environment. Not documented. */
+  readonly connectionParameters: { options?: string | undefined };
   readonly connection: PgWire;
 }
 
@@ -47,7 +49,7 @@ export interface PgWire {
 /** ErrorResponse and NoticeResponse. https://www.postgresql.org/docs/current/protocol-error-fields.html */
 export interface ServerMessage extends Error {
   readonly code?: string;
-  readonly severity?: string;
+  readonly severity?: string | undefined;
   readonly routine?: string;
 }
 

@@ -116,12 +116,13 @@ export class PostgresSeam implements Seam<PgConnection> {
   /** Dials until the server takes our startup packet: each refusal drops what was refused. */
   async #login(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
     for (;;) {
+      const { sent } = this.#startup;
       try {
         return await this.#dial(signal, lost);
       } catch (error) {
-        const dropped = signal.aborted ? undefined : this.#startup.drop(error);
-        if (dropped === undefined) throw error;
-        this.#pooler.refused(dropped);
+        const refusal = signal.aborted ? undefined : this.#startup.drop(error, sent);
+        if (refusal === undefined) throw error;
+        if (refusal.isNews) this.#pooler.refused(refusal.name);
       }
     }
   }
@@ -131,6 +132,8 @@ export class PostgresSeam implements Seam<PgConnection> {
     const { password, connectionString } = this.#settings.forPg;
     // A connection string without a password would otherwise win over a password that is given beside it.
     if (connectionString !== undefined && password !== undefined) client.password = password;
+    const { connectionParameters } = client;
+    connectionParameters.options = this.#startup.commandLine(connectionParameters.options);
     const connection = new PgConnection(client, lost);
     const onAbort = (): void => connection.cutOff();
     signal.addEventListener('abort', onAbort);
@@ -172,7 +175,8 @@ export class PostgresSeam implements Seam<PgConnection> {
     if (onConnect === undefined) return connection.settleIn();
     const hooked = new Hooked(connection);
     try {
-      await onConnect(hooked);
+      // For every request that will use the connection, and not for the one whose dial or reset it happens to be.
+      await inRootContext(() => onConnect(hooked));
     } catch (cause) {
       throw hookFailed('The onConnect hook failed, so the connection was not used. Its error is the cause.', cause);
     } finally {

@@ -12,11 +12,10 @@ type Parameter = (typeof FIELDS)[number] | (typeof COMMAND_LINE)[number];
  */
 export class StartupLimits {
   readonly #wanted: ReadonlyMap<Parameter, number>;
-  readonly #options: string | undefined;
   readonly #refused = new Set<string>();
 
   constructor(settings: Settings) {
-    this.#options = settings.forPg.options;
+    const { connectionString = '' } = settings.forPg;
     const all: [Parameter, number][] = [
       ['statement_timeout', settings.statementTimeoutMillis],
       ['lock_timeout', settings.lockTimeoutMillis],
@@ -24,7 +23,9 @@ export class StartupLimits {
       ['client_connection_check_interval', settings.clientCheckMillis],
       ['transaction_timeout', settings.transactionTimeoutMillis],
     ];
-    this.#wanted = new Map(all.filter(([, millis]) => millis > 0).map(([name, millis]) => [name, Math.ceil(millis)]));
+    // pg gives way to a connection string that names a limit itself, and so do we.
+    const wanted = all.filter(([name, millis]) => millis > 0 && !new RegExp(`[?&]${name}=`).test(connectionString));
+    this.#wanted = new Map(wanted.map(([name, millis]) => [name, Math.ceil(millis)]));
   }
 
   /** The limits in force on a connection that was opened now, by the server's names, in milliseconds. */
@@ -36,18 +37,27 @@ export class StartupLimits {
   config(): object {
     const { sent } = this;
     const fields = FIELDS.filter((name) => sent.has(name)).map((name) => [name, sent.get(name)]);
-    const switches = COMMAND_LINE.filter((name) => sent.has(name)).map((name) => `-c ${name}=${sent.get(name)}`);
-    const options = [this.#options ?? process.env['PGOPTIONS'], ...switches].filter(Boolean).join(' ');
-    return { ...Object.fromEntries(FIELDS.map((name) => [name, undefined])), ...Object.fromEntries(fields), options };
+    return { ...Object.fromEntries(FIELDS.map((name) => [name, undefined])), ...Object.fromEntries(fields) };
   }
 
-  /** Whether the dial failed because of these limits, and is worth another try without them. Returns what was dropped. */
-  drop(error: unknown): string | undefined {
+  /** The server's command line: what the user wants there, by whatever way pg found it, and our limits behind it. */
+  commandLine(users: string | undefined): string {
+    const { sent } = this;
+    const switches = COMMAND_LINE.filter((name) => sent.has(name)).map((name) => `-c ${name}=${sent.get(name)}`);
+    return [users, ...switches].filter(Boolean).join(' ');
+  }
+
+  /**
+   * Whether a dial failed because of the limits that were sent with it, and is worth another try without them. Of
+   * several dials that are refused at the same time the first one brings the news, and the others try again too.
+   */
+  drop(error: unknown, sent: ReadonlyMap<string, number>): { name: string; isNews: boolean } | undefined {
     const name = refusedParameter(error);
-    if (name === undefined) return undefined;
-    const dropped = this.#affectedBy(name).filter((parameter) => !this.#refused.has(parameter));
+    const dropped = name === undefined ? [] : this.#affectedBy(name).filter((parameter) => sent.has(parameter));
+    if (name === undefined || dropped.length === 0) return undefined;
+    const isNews = dropped.some((parameter) => !this.#refused.has(parameter));
     for (const parameter of dropped) this.#refused.add(parameter);
-    return dropped.length > 0 ? name : undefined;
+    return { name, isNews };
   }
 
   /** A pooler that refuses one field refuses the others too; a server that does not know a setting knows the rest. */

@@ -112,7 +112,10 @@ export class Growth {
     { permanent, startedAt, now }: FailedDial,
   ): { attempts: number; retryAt: number; opened: boolean } {
     const before = this.#health;
-    const failed = 'since' in before ? before : { since: startedAt, attempts: 0, retryAt: now };
+    // Where nobody dialled for a while, nothing says that the server was away all the time.
+    const goesOn =
+      before.kind === 'broken' || (before.kind === 'failing' && startedAt < before.retryAt + EPISODE_MILLIS);
+    const failed = goesOn ? before : { since: startedAt, attempts: 0, retryAt: now };
     // Of several dials in flight only the first one that fails lengthens the pause.
     const counts = now >= failed.retryAt;
     const attempts = counts ? failed.attempts + 1 : failed.attempts;
@@ -198,6 +201,8 @@ const FILLING = 4;
 const SMOOTHING = 0.1;
 /** By then a server that has come back is no news any more. */
 const RECOVERY_MILLIS = 5_000;
+/** Who has not dialled for so long after a pause was over had no reason to. */
+const EPISODE_MILLIS = 1_000;
 const MIN_PAUSE_MILLIS = 20;
 const FIRST_PAUSE_MILLIS = 100;
 /** A restart of a second is noticed within one more (DESIGN.md §5.14). */

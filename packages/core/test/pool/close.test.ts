@@ -1,21 +1,7 @@
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { fails, never, slow } from './gate.ts';
 import { Rig } from './rig.ts';
-
-/** Whether a promise has been kept, without waiting for it. */
-function watch(promise: Promise<unknown>): { state: 'pending' | 'kept' | 'broken'; error: unknown } {
-  const watched = { state: 'pending' as 'pending' | 'kept' | 'broken', error: undefined as unknown };
-  promise.then(
-    () => {
-      watched.state = 'kept';
-    },
-    (error) => {
-      watched.state = 'broken';
-      watched.error = error;
-    },
-  );
-  return watched;
-}
+import { watch } from './watch.ts';
 
 describe('closing a pool', () => {
   test('resolves at once when nothing is open', async () => {

@@ -77,7 +77,10 @@ describe('an armed entry', () => {
 
   test('may disarm its neighbours when it expires', async () => {
     const { clock, wheel, start } = wheelAndClock();
-    const alarms: Alarm[] = Array.from({ length: 6 }, () => new Alarm(() => alarms.forEach((one) => void wheel.disarm(one))));
+    const alarms: Alarm[] = Array.from(
+      { length: 6 },
+      () => new Alarm(() => alarms.forEach((one) => void wheel.disarm(one))),
+    );
     for (const alarm of alarms) wheel.arm(alarm, start + 100);
     await clock.advance(1_000);
     expect(alarms.reduce((sum, { rang }) => sum + rang.length, 0)).toBe(1);

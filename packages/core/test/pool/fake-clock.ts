@@ -10,6 +10,7 @@ export class FakeClock implements Clock {
   #timers: FakeTimer[] = [];
   #inputs: (() => void)[] = [];
   #set = 0;
+  #turns = { at: 0, count: 0 };
   /** Runs after each turn: where invariants are looked at. */
   onTurn: () => void = () => undefined;
 
@@ -48,6 +49,7 @@ export class FakeClock implements Clock {
     for (let timer = this.#next(until); timer !== undefined; timer = this.#next(until)) {
       this.#pass(Math.max(0, timer.due - this.#now));
       timer.cancel();
+      this.#mindStandstill();
       timer.fn();
       await this.settle();
     }
@@ -73,6 +75,13 @@ export class FakeClock implements Clock {
   /** The machine sleeps: only the wall clock goes on. */
   sleep(millis: number): void {
     this.#wall += millis;
+  }
+
+  /** Timers that set each other for this very instant would never let a test end. */
+  #mindStandstill(): void {
+    this.#turns =
+      this.#turns.at === this.#now ? { at: this.#now, count: this.#turns.count + 1 } : { at: this.#now, count: 1 };
+    if (this.#turns.count > 10_000) throw new Error(`time stands still at ${this.#now}`);
   }
 
   #pass(millis: number): void {

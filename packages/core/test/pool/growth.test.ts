@@ -295,6 +295,20 @@ describe('an outage', () => {
     expect(caller.error).toMatchObject({ code: 'ERR_LIFEGUARD_ACQUIRE_TIMEOUT', cause: { message: 'no route' } });
   });
 
+  test('that was noticed long ago is not the same as the one that begins now', async () => {
+    const rig = new Rig({ max: 2, acquireTimeoutMillis: 100 });
+    const holder = await rig.lease('holder');
+    rig.seam.gates.connect.always(fails);
+    rig.ask('early');
+    await rig.clock.advance(200);
+    expect(rig.pool.snapshot().health).toBe('failing');
+    await rig.clock.advance(3_600_000);
+    rig.giveBack(holder, { kind: 'discard', reason: 'lost' });
+    const caller = rig.ask('caller');
+    await rig.clock.advance(50);
+    expect([rig.pool.snapshot().health, caller.state]).toEqual(['failing', 'waiting']);
+  });
+
   test('is followed by a slow start that doubles', async () => {
     const rig = new Rig({ max: 40, acquireTimeoutMillis: 60_000 }, (seam) => seam.gates.connect.always(fails));
     rig.askMany(40);

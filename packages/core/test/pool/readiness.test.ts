@@ -1,20 +1,7 @@
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { failing, fails, never, ok, slow } from './gate.ts';
 import { Rig } from './rig.ts';
-
-/** The outcome of a promise as it stands now. */
-function outcomeOf(promise: Promise<unknown>): () => string {
-  let outcome = 'pending';
-  promise.then(
-    () => {
-      outcome = 'kept';
-    },
-    (error: { code?: string; message: string }) => {
-      outcome = error.code ?? error.message;
-    },
-  );
-  return () => outcome;
-}
+import { watch } from './watch.ts';
 
 describe('a lazy pool', () => {
   test('opens nothing before somebody asks', async () => {
@@ -26,9 +13,9 @@ describe('a lazy pool', () => {
 
   test('opens a connection when somebody awaits that it is ready', async () => {
     const rig = new Rig({ startup: 'lazy' });
-    const ready = outcomeOf(rig.pool.ready(undefined));
+    const ready = watch(rig.pool.ready(undefined));
     await rig.clock.settle();
-    expect(ready()).toBe('kept');
+    expect(ready.state).toBe('kept');
     expect(rig.pool.snapshot()).toMatchObject({ idle: 1, size: 1 });
   });
 
@@ -48,13 +35,13 @@ describe('a pool that waits for its server', () => {
 
   test('keeps callers waiting however long the server stays away', async () => {
     const rig = new Rig({ startup: 'wait', acquireTimeoutMillis: 60_000 }, (seam) => seam.gates.connect.always(fails));
-    const ready = outcomeOf(rig.pool.ready(undefined));
+    const ready = watch(rig.pool.ready(undefined));
     const caller = rig.ask('caller');
     await rig.clock.advance(30_000);
-    expect([caller.state, ready()]).toEqual(['waiting', 'pending']);
+    expect([caller.state, ready.state]).toEqual(['waiting', 'pending']);
     rig.seam.gates.connect.always(ok);
     await rig.clock.advance(1_000);
-    expect([caller.state, ready()]).toEqual(['served', 'kept']);
+    expect([caller.state, ready.state]).toEqual(['served', 'kept']);
   });
 
   test('refuses callers of an outage after it has been up', async () => {
@@ -68,7 +55,9 @@ describe('a pool that waits for its server', () => {
   });
 
   test('does not wait for what will not mend itself', async () => {
-    const rig = new Rig({ startup: 'wait' }, (seam) => seam.gates.connect.always(failing('28P01', { permanent: true })));
+    const rig = new Rig({ startup: 'wait' }, (seam) =>
+      seam.gates.connect.always(failing('28P01', { permanent: true })),
+    );
     const caller = rig.ask('caller');
     await rig.clock.advance(0);
     expect(caller.error?.code).toBe('ERR_LIFEGUARD_REJECTED');
@@ -78,11 +67,11 @@ describe('a pool that waits for its server', () => {
 describe('a pool that fails without its server', () => {
   test('refuses its callers at the first failure', async () => {
     const rig = new Rig({ startup: 'fail' }, (seam) => seam.gates.connect.always(failing('down')));
-    const ready = outcomeOf(rig.pool.ready(undefined));
+    const ready = watch(rig.pool.ready(undefined));
     const caller = rig.ask('caller');
     await rig.clock.settle();
     expect(caller.error).toMatchObject({ code: 'ERR_LIFEGUARD_UNAVAILABLE', cause: { message: 'down' } });
-    expect(ready()).toBe('ERR_LIFEGUARD_UNAVAILABLE');
+    expect(ready.error).toMatchObject({ code: 'ERR_LIFEGUARD_UNAVAILABLE' });
   });
 
   test('serves them when the server comes after all', async () => {
@@ -106,11 +95,11 @@ describe('a pool that fails without its server', () => {
 describe('awaiting that a pool is ready', () => {
   test('takes until the minimum is open', async () => {
     const rig = new Rig({ max: 5, min: 3 }, (seam) => seam.gates.connect.next(slow(10), slow(20), slow(30)));
-    const ready = outcomeOf(rig.pool.ready(undefined));
+    const ready = watch(rig.pool.ready(undefined));
     await rig.clock.advance(29);
-    expect(ready()).toBe('pending');
+    expect(ready.state).toBe('pending');
     await rig.clock.advance(1);
-    expect(ready()).toBe('kept');
+    expect(ready.state).toBe('kept');
   });
 
   test('is over at once when it is', async () => {

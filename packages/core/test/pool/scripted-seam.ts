@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/clock.ts';
 import type { Contagion, Seam } from '../../src/pool/seam.ts';
-import { type Gate, Script, ScriptedError } from './gate.ts';
+import { type Gate, never, Script, ScriptedError } from './gate.ts';
 
 type Step = 'connect' | 'check' | 'clean' | 'interrupt' | 'close' | 'confirm';
 
@@ -44,6 +44,7 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
   ceiling: () => number = () => Number.POSITIVE_INFINITY;
   readonly #clock: Clock;
   readonly #forgetful: boolean;
+  #instant = { at: 0, calls: 0 };
 
   /** A forgetful one keeps no log and no list, for millions of connections. */
   constructor(clock: Clock, { forgetful = false } = {}) {
@@ -55,7 +56,7 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
     this.dials += 1;
     const connection = new ScriptedConnection(this.dials, lost);
     this.#note(`${connection.id}: dial`);
-    const gate = this.gates.connect.draw();
+    const gate = this.#isStorm() ? never : this.gates.connect.draw();
     if (gate.kind === 'fails') throw gate.error;
     this.#open(connection);
     if (!this.#forgetful) this.connections.push(connection);
@@ -134,6 +135,15 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
     this.#note(`${connection.id}: ended`);
   }
 
+  /** A pool that dials or checks again and again while no time passes would never let a test end. */
+  #isStorm(): boolean {
+    const at = this.#clock.now();
+    this.#instant = this.#instant.at === at ? { at, calls: this.#instant.calls + 1 } : { at, calls: 1 };
+    if (this.#instant.calls <= MOST_CALLS_AT_ONCE || this.#forgetful) return false;
+    if (this.#instant.calls < MOST_CALLS_AT_ONCE + 5) this.violations.push(`a storm of dials or checks at ${at}`);
+    return true;
+  }
+
   #open(connection: ScriptedConnection): void {
     this.sessions += 1;
     this.peak = Math.max(this.peak, this.sessions);
@@ -145,7 +155,7 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
   async #tend(step: Step, connection: ScriptedConnection): Promise<void> {
     if (connection.bearing !== 'lent') this.violations.push(`${connection.id}: ${step} while ${connection.bearing}`);
     this.#note(`${connection.id}: ${step}`);
-    await this.#pass(this.gates[step].draw());
+    await this.#pass(this.#isStorm() ? never : this.gates[step].draw());
     if (connection.session === 'ended') throw new ScriptedError('the session has ended');
   }
 
@@ -172,3 +182,5 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
 function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }
+
+const MOST_CALLS_AT_ONCE = 500;

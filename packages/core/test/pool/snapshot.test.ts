@@ -37,7 +37,7 @@ describe('a snapshot', () => {
     expect(rig.pool.snapshot()).toMatchObject(counted);
   });
 
-  test('never counts backwards', async () => {
+  test('never counts anything backwards', async () => {
     const rig = new Rig({ max: 2, acquireTimeoutMillis: 50 });
     let before = rig.pool.snapshot();
     for (let turn = 0; turn < 40; turn += 1) {

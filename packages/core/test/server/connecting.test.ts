@@ -183,7 +183,7 @@ describe('the onConnect hook', () => {
     const pool = openPool(server.connection(), { max: 1, ...limits, onConnect: onConnect as () => Promise<void> });
     const failed = listen('lifeguard:pool:dial-failed', pool);
     expect(await answerOf<number>(pool, 'select 1')).toBe(1);
-    expect(failed).toMatchObject([{ error: { code: 'ERR_LIFEGUARD_CONNECT_TIMEOUT' } }]);
+    expect(failed).toMatchObject([{ error: 'ERR_LIFEGUARD_CONNECT_TIMEOUT' }]);
     await waitUntil(async () => (await server.backends()).length === 1, { what: 'the other backend to be gone' });
   });
 

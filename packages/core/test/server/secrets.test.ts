@@ -98,7 +98,7 @@ describe('a secret', () => {
     const error = await errorOf(pool.query('insert into cards values ($1)', ['4111-1111']));
     expect(error).toMatchObject({ code: '23505', detail: expect.stringContaining('4111-1111') });
     const shown = everythingOf([failed, pool.snapshot(), pool]);
-    expect(failed.at(-1)).toHaveProperty('error', error);
+    expect(failed.at(-1)).toMatchObject({ error: '23505' });
     expect(shown).not.toMatch(/4111|secretKey/);
   });
 });
@@ -115,17 +115,14 @@ describe('a polluted prototype', () => {
     max: 9_999,
     options: '-c work_mem=64',
     application_name: 'evil',
-    query_timeout: 1,
     statement_timeout: 1,
     connectionTimeoutMillis: 1,
     timeoutMillis: 1,
     pipeline: true,
     binary: true,
-    replication: 'database',
     client_encoding: 'latin1',
     onConnect: () => Promise.reject(new Error('evil')),
     resetOnRelease: 'never',
-    rowMode: 'array',
     startup: 'fail',
   };
 
@@ -197,7 +194,7 @@ describe('a server that speaks something else', () => {
     'speaks HTTP': Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
     'sends garbage': Buffer.from('ff00ff00ff00ff00ff00', 'hex'),
     'sends a length that is negative': Buffer.from('R\xff\xff\xff\xff\x00\x00\x00\x00', 'latin1'),
-    'sends a message that is out of turn': Buffer.from('Z\x00\x00\x00\x05IE\x00\x00\x00\x04', 'latin1'),
+    'sends a message that is out of turn': Buffer.from('Z\x00\x00\x00\x05I', 'latin1'),
     'hangs up at once': Buffer.alloc(0),
   };
 
