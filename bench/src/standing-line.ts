@@ -8,7 +8,7 @@ import { openStubHouse, type StubConnection, type StubHouse } from './stub-house
 class Caller implements AcquireRequest {
   readonly name = 'bench';
   readonly #controller = new AbortController();
-  readonly signal = this.#controller.signal;
+  readonly signal: AbortSignal = this.#controller.signal;
   readonly deadline: number | undefined;
 
   constructor(deadline?: number) {
