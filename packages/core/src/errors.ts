@@ -68,6 +68,8 @@ export interface ErrorDetails {
   readonly figures?: PoolFigures;
 }
 
+const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
+
 /** Two copies of this package in one process still recognise each other's errors. */
 const BRAND: unique symbol = Symbol.for('lifeguard.error');
 
@@ -101,6 +103,11 @@ export class LifeguardError extends Error {
 
 Object.defineProperty(LifeguardError.prototype, 'name', { value: 'LifeguardError', configurable: true });
 Object.defineProperty(LifeguardError.prototype, BRAND, { value: true });
+Object.defineProperty(LifeguardError.prototype, INSPECT, {
+  value(this: LifeguardError): string {
+    return printed(this);
+  },
+});
 
 /** Whether `error` is one of ours, and of that code where one is given. */
 export function isLifeguardError(error: unknown, code?: LifeguardErrorCode): error is LifeguardError {
@@ -113,6 +120,22 @@ export function describeFigures(figures: PoolFigures): string {
   const state = `size ${size} of ${max}: ${leased} leased, ${idle} idle, ${connecting} connecting, ${closing} closing; ${waiting} waiting`;
   if (longest === undefined) return state;
   return `${state}. The longest lease is held by "${longest.name}" since ${Math.round(longest.heldMillis)} ms`;
+}
+
+/**
+ * What `console.log` shows. Printing an error must not copy rows into logs: of the cause its stack is shown, and not
+ * its fields, of which PostgreSQL's `detail` holds data.
+ * https://nodejs.org/api/util.html#custom-inspection-functions-on-objects
+ */
+function printed(error: LifeguardError): string {
+  const head = `${error.stack ?? error.message} ${JSON.stringify({ ...error })}`;
+  if (error.cause === undefined) return head;
+  const cause = isLifeguardError(error.cause) ? printed(error.cause) : stackOf(error.cause);
+  return `${head}\n  [cause]: ${cause.replaceAll('\n', '\n  ')}`;
+}
+
+function stackOf(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : typeof cause;
 }
 
 /** An error's code or name and nothing else of it: what may go into a message or a log line. */

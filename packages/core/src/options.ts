@@ -198,6 +198,11 @@ function refuseContradictions(
   for (const key of ['host', 'port', 'user', 'database']) {
     if (own.has(key)) refuse(`options "connectionString" and "${key}" both say where to connect: give one of them`);
   }
+  for (const [theirs, ours] of Object.entries(SPELLINGS)) {
+    const isInString = new RegExp(`[?&]${theirs}=`).test(own.get('connectionString') as string);
+    if (isInString && own.has(ours))
+      refuse(`"connectionString" and option "${ours}" both give a limit: give one of them`);
+  }
 }
 
 function forPg(own: ReadonlyMap<string, unknown>): Settings['forPg'] {

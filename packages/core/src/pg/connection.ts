@@ -7,12 +7,12 @@ export interface Connection {
 /** A statement, in the shape that pg takes. */
 export interface Statement {
   readonly text: string;
-  readonly values?: readonly unknown[];
+  readonly values?: readonly unknown[] | undefined;
   /** Makes it a prepared statement of this connection. */
-  readonly name?: string;
-  readonly rowMode?: 'array';
-  readonly types?: object;
-  readonly queryMode?: 'extended';
+  readonly name?: string | undefined;
+  readonly rowMode?: 'array' | undefined;
+  readonly types?: object | undefined;
+  readonly queryMode?: 'extended' | undefined;
 }
 
 /** What pg answers. A text of several statements answers with an array of these, as in pg. */

@@ -92,11 +92,11 @@ export class PgConnection implements Connection {
     this.lastFailure = undefined;
     this.#block = this.transactionStatus === 'I' && reading.statements <= 1 ? 'none' : 'possible';
     return new Promise<QueryResult<never>>((resolve, reject) => {
-      const { name } = statement;
+      const name = Object.hasOwn(statement, 'name') ? statement.name : undefined;
       const running: Running = { kind: 'running', resolve, reject, name, failure: undefined, step: 'binding' };
       this.#state = running;
       try {
-        this.client.query(statement, undefined, (error, result) => this.#answered(running, error, result));
+        this.client.query(forPg(statement), undefined, (error, result) => this.#answered(running, error, result));
         running.step = running.failure === undefined ? 'sent' : 'not-bound';
       } catch (error) {
         // How much of it was written is not known: nothing sensible can follow on this connection.
@@ -201,6 +201,25 @@ export class PgConnection implements Connection {
     return connectionLost(consequence, this.#state.kind === 'ended' ? this.#state.error : undefined);
   }
 }
+
+/** Every key that pg reads is an own one: none can come from a polluted prototype. pg also writes into it. */
+function forPg(statement: Statement): object {
+  return { ...PARTS_OF_A_QUERY, ...statement };
+}
+
+const PARTS_OF_A_QUERY = {
+  binary: undefined,
+  callback: undefined,
+  name: undefined,
+  portal: undefined,
+  query_timeout: undefined,
+  queryMode: undefined,
+  rowMode: undefined,
+  rows: undefined,
+  submit: undefined,
+  types: undefined,
+  values: undefined,
+} as const;
 
 /** The server ends the session. Messages are translated, and so is their severity, but for these two. */
 function isFarewell(error: unknown): error is ServerMessage {

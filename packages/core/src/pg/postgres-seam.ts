@@ -231,4 +231,5 @@ const EXPLICIT = {
   Promise: undefined,
   query_timeout: undefined,
   replication: undefined,
+  scramMaxIterations: undefined,
 } as const;

@@ -63,9 +63,7 @@ export class StartupLimits {
   /** A pooler that refuses one field refuses the others too; a server that does not know a setting knows the rest. */
   #affectedBy(name: string): readonly Parameter[] {
     if ((FIELDS as readonly string[]).includes(name)) return [...this.#wanted.keys()];
-    const one = COMMAND_LINE.filter((parameter) => parameter === name);
-    return one.length > 0
-      ? one.filter((parameter) => this.#wanted.has(parameter))
-      : COMMAND_LINE.filter((parameter) => this.#wanted.has(parameter));
+    // Any other name is one that the user gave, and no affair of ours.
+    return COMMAND_LINE.filter((one) => this.#wanted.has(one) && (name === one || name === 'options'));
   }
 }

@@ -141,8 +141,8 @@ export class Stock<Connection> {
   }
 
   /** Something was wrong that may be wrong with all: whatever is idle is checked before it is lent. */
-  suspectAll(): void {
-    for (const slot of [...this.roster.idle]) this.#check(slot);
+  suspectAll(restingBefore: number = Number.POSITIVE_INFINITY): void {
+    for (const slot of [...this.roster.idle]) if (slot.state.since < restingBefore) this.#check(slot);
   }
 
   /** What a failed statement, or a lost connection, says about the others. */
@@ -282,8 +282,9 @@ export class Stock<Connection> {
   }
 
   #onTendingFailed(slot: Slot<Connection>, reason: CloseReason, error: unknown): void {
+    // Not those that were opened meanwhile: where every check fails, dialling and checking would never end.
+    if (reason === 'check-failed') this.suspectAll(slot.state.since);
     this.#closer.close(slot, reason, error);
-    if (reason === 'check-failed') this.suspectAll();
     this.#ends.changed();
   }
 

@@ -65,6 +65,16 @@ describe('a check before lending', () => {
     expect(rig.closed()).toEqual({ 'check-failed': 2 });
   });
 
+  test('that always fails costs the minimum one dial each, and no storm', async () => {
+    const rig = await stalePool(4, { min: 4, checkTimeoutMillis: 50 });
+    rig.seam.gates.check.always(never);
+    rig.ask('caller');
+    await rig.clock.advance(900);
+    expect(rig.seam.dials).toBe(8);
+    expect(rig.closed()).toEqual({ 'check-failed': 4 });
+    expect(rig.pool.snapshot()).toMatchObject({ leased: 1, idle: 3 });
+  });
+
   test('ends at its own limit and goes on within the deadline', async () => {
     const rig = await stalePool(2);
     rig.seam.gates.check.next(never);

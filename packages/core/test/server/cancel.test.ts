@@ -118,6 +118,16 @@ describe('a cancel request', () => {
     expect(cancels()).toBe(2);
   });
 
+  test('costs the connection when the statement does not say that it was hit', async ({ database }) => {
+    const pool = openPool(database.connection, { max: 1 });
+    const before = await pidOf(pool);
+    const swallow = 'do $$ begin perform pg_sleep(30); exception when query_canceled then null; end $$';
+    const error = await errorOf(pool.query(swallow, undefined, { timeoutMillis: 50 }));
+    expect(error).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE' });
+    expect(await pidOf(pool)).not.toBe(before);
+    expect(pool.snapshot().closed).toEqual({ 'interrupt-failed': 1 });
+  });
+
   test('is given up, and the connection with it, when its endpoint cannot be reached', async ({ database }) => {
     const proxy = await startProxy(database.connection);
     onTestFinished(() => proxy.close());

@@ -2,7 +2,7 @@ import * as net from 'node:net';
 import { inspect } from 'node:util';
 import { freePort } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test as plain, testWithServer } from '@lifeguard/testkit/vitest';
-import { createPool, type Events, type LifeguardPool, type PoolOptions } from '../../src/index.ts';
+import { createPool, type Events, LifeguardError, type LifeguardPool, type PoolOptions } from '../../src/index.ts';
 import { accidents, answerOf, errorOf, listen, Notes, openPool } from './rig.ts';
 
 const SECRET = 'Tr0ub4dor';
@@ -103,6 +103,16 @@ describe('a secret', () => {
   });
 });
 
+test('printing one of our errors shows no row that its cause tells of', async ({ server }) => {
+  const pool = openPool(server.connection());
+  await pool.query('create table if not exists accounts (id text primary key)');
+  await pool.query('insert into accounts values ($1) on conflict do nothing', ['card 4111']);
+  const cause = await errorOf(pool.query('insert into accounts values ($1)', ['card 4111']));
+  const printed = inspect(new LifeguardError('ERR_LIFEGUARD_CONNECTION_LOST', 'lost', { cause }), { depth: 9 });
+  expect(printed).toMatch(/ERR_LIFEGUARD_CONNECTION_LOST[\s\S]*duplicate key value/);
+  expect(printed).not.toContain('4111');
+});
+
 describe('a polluted prototype', () => {
   const POLLUTION: Readonly<Record<string, unknown>> = {
     host: 'evil.invalid',
@@ -124,6 +134,11 @@ describe('a polluted prototype', () => {
     onConnect: () => Promise.reject(new Error('evil')),
     resetOnRelease: 'never',
     startup: 'fail',
+    rowMode: 'array',
+    query_timeout: 1,
+    name: 'evil',
+    values: ['evil'],
+    scramMaxIterations: 1,
   };
 
   for (const [key, value] of Object.entries(POLLUTION)) {
@@ -226,6 +241,6 @@ async function impostor(words: Buffer): Promise<number> {
 }
 
 function pollute(key: string, value: unknown): void {
-  Object.defineProperty(Object.prototype, key, { value, configurable: true, writable: true, enumerable: false });
+  Object.defineProperty(Object.prototype, key, { value, configurable: true, writable: true, enumerable: true });
   onTestFinished(() => void delete (Object.prototype as Record<string, unknown>)[key]);
 }
