@@ -25,6 +25,7 @@ class StubSeam implements Seam<StubConnection> {
     this.#dialMillis = dialMillis;
   }
 
+  async introduce(): Promise<void> {}
   async connect(): Promise<StubConnection> {
     if (this.#dialMillis > 0) await pause(this.#dialMillis);
     return { ...CONNECTION };
@@ -68,7 +69,8 @@ export function openStubHouse(
     // The scope ring knows one kind of connection; of this one it uses what the stub has.
     pool: pool as unknown as Pool<PgConnection>,
     verdictOn: (connection) => verdictOn(connection, settings.resetOnRelease),
-    returned: () => undefined,
+    explain: (error) => error,
+    leaks: { ended: () => undefined },
   };
   return {
     pool,

@@ -5,6 +5,7 @@ export { FaultProxy, type ProxyOptions, startProxy } from './fault-proxy.ts';
 export type { Faults } from './faults.ts';
 export { freePort } from './free-port.ts';
 export type { Message } from './message-framer.ts';
+export { passes } from './passes.ts';
 export { PgBouncer, type PgBouncerOptions, startPgBouncer } from './pgbouncer.ts';
 export { PostgresServer, type ServerOptions, type StopMode, startPostgres } from './postgres-server.ts';
 export { findProgram, missing } from './program.ts';

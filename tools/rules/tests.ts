@@ -51,8 +51,12 @@ function objectionTo(modifier: string, file: SourceFile, call: SyntaxNode | unde
 function sleeps(file: SourceFile): Finding[] {
   if (file.path.startsWith('testkit/')) return [];
   const finding = findingsOf('sleep', file);
-  const why = 'no test sleeps: drive the clock, or wait for what must happen (waitUntil, database.waitFor)';
-  const timers = globalUses(file).filter(({ name }) => /^(globalThis\.)?set(Timeout|Interval)$/.test(name));
+  const why =
+    'no test sleeps, nor waits for a clock: drive it, or wait for what must happen (waitUntil, database.waitFor); passes(millis, why) is for real time that must pass';
+  const timers = globalUses(file).filter(({ name }) => SLEEPERS.test(name));
   const imports = moduleLinks(file).filter(({ from }) => /^(node:)?timers(\/|$)/.test(from));
   return [...timers, ...imports].map(({ node }) => finding(file.lineOf(node), why));
 }
+
+/** A clock in a condition is a sleep in disguise. */
+const SLEEPERS = /^(globalThis\.)?(set(Timeout|Interval)|performance\.now)$/;

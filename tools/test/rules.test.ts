@@ -58,6 +58,7 @@ const BROKEN: readonly (readonly [what: string, rule: Rule, path: string, line: 
   ['a skipped test', tests, TEST, 1, "describe.skip('some', () => {});"],
   ['a test skipped for no reason', tests, TEST, 1, "test.skipIf(true)('is never run here', () => {});"],
   ['a test that sleeps', tests, TEST, 1, 'await new Promise((resolve) => setTimeout(resolve, 5));'],
+  ['a test that sleeps in disguise', tests, TEST, 1, 'await waitUntil(() => performance.now() > end);'],
   ['a test that sleeps by import', tests, TEST, 1, "import { setTimeout as sleep } from 'node:timers/promises';"],
   ['a long README', documents, 'README.md', 151, 'line\n'.repeat(151)],
   ['a long ARCHITECTURE', documents, 'ARCHITECTURE.md', 121, 'line\n'.repeat(121)],
@@ -89,6 +90,7 @@ const SOUND: readonly (readonly [what: string, rule: Rule, path: string, text: s
   ['a name that contains a forbidden one', names, `${CORE}/pool/shared-lane.ts`, ''],
   ['an announced skip', tests, TEST, "test.skipIf(missing('pgbouncer'))('runs where it can', () => {});"],
   ['a skip with its reason', tests, TEST, "// skipped: too old\ntest.skipIf(old)('runs on new ones', () => {});"],
+  ['real time with its reason', tests, TEST, "await passes(5, 'the server must have ticked');"],
   ['a sleeping test kit', tests, 'testkit/test/a.test.ts', 'setTimeout(f, 1);'],
 ];
 

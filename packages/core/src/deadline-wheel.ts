@@ -28,10 +28,6 @@ export class DeadlineWheel {
     this.#clock = clock;
   }
 
-  get size(): number {
-    return this.#armed;
-  }
-
   /** `entry.expire` is called once, at `due` or up to 8 ms later, unless it is disarmed before. */
   arm(entry: DeadlineEntry, due: number): void {
     if (this.#armed === 0) this.#tick = tickOf(this.#clock.now());

@@ -53,6 +53,8 @@ export interface PoolFigures {
   readonly connecting: number;
   readonly idle: number;
   readonly leased: number;
+  /** In the pool's own hands: being checked, cleaned or interrupted. */
+  readonly tending: number;
   readonly closing: number;
   readonly waiting: number;
   /** The lease that is out for the longest time. */
@@ -116,8 +118,9 @@ export function isLifeguardError(error: unknown, code?: LifeguardErrorCode): err
 
 /** "10 of 10 leased, 0 idle, …": the sentence about the pool that every error of the line carries. */
 export function describeFigures(figures: PoolFigures): string {
-  const { size, max, leased, idle, connecting, closing, waiting, longest } = figures;
-  const state = `size ${size} of ${max}: ${leased} leased, ${idle} idle, ${connecting} connecting, ${closing} closing; ${waiting} waiting`;
+  const { size, max, leased, tending, idle, connecting, closing, waiting, longest } = figures;
+  const tended = tending === 0 ? '' : `, ${tending} being checked or cleaned`;
+  const state = `size ${size} of ${max}: ${leased} leased${tended}, ${idle} idle, ${connecting} connecting, ${closing} closing; ${waiting} waiting`;
   if (longest === undefined) return state;
   return `${state}. The longest lease is held by "${longest.name}" since ${Math.round(longest.heldMillis)} ms`;
 }

@@ -1,4 +1,10 @@
+/**
+ * Lifeguard's core: a PostgreSQL pool on top of `pg`'s client. Everything that users may import is named here.
+ *
+ * @packageDocumentation
+ */
 export {
+  type Consequence,
   type ErrorDetails,
   isLifeguardError,
   LifeguardError,
@@ -7,7 +13,7 @@ export {
 } from './errors.ts';
 export type { Events, Leak, Logger } from './events.ts';
 export { createPool, LifeguardPool, Owner } from './lifeguard-pool.ts';
-export type { QueryResult, Statement } from './pg/connection.ts';
+export type { QueryResult, Statement } from './pg/statement.ts';
 export type { CloseReason } from './pool/seam.ts';
 export type { HeldTime, PoolSnapshot, Quantiles } from './pool/snapshot.ts';
 export type { Priority } from './pool/waiters.ts';

@@ -124,8 +124,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 /** Checks what the caller gave and fills in the rest. Reads own properties only: a polluted prototype changes nothing. */
 export function readOptions(given: PoolOptions = {}): Settings {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    refuse('createPool takes an object of options');
+  if (!isRecord(given)) refuse('createPool takes an object of options');
   const own = ownProperties(given);
   for (const [key, value] of own) checkOption(key, value);
   translateSpellings(own);
@@ -137,7 +136,7 @@ export function readOptions(given: PoolOptions = {}): Settings {
   return Object.freeze({
     ...plain,
     forPg: forPg(own),
-    groups: new Map(Object.entries((own.get('groups') ?? {}) as NonNullable<PoolOptions['groups']>)),
+    groups: groupSettings(own.get('groups') as PoolOptions['groups']),
     overload: overloadSettings(own.get('overload') as PoolOptions['overload']),
     onConnect: own.get('onConnect') as PoolOptions['onConnect'],
     logger: own.get('logger') as Logger | undefined,
@@ -194,7 +193,20 @@ function refuseContradictions(
       `a lease would be reclaimed (${reclaimAfterMillis} ms) before it is reported as leaked (${leakAfterMillis} ms)`,
     );
   }
-  if (!own.has('connectionString')) return;
+  if (own.get('sslnegotiation') === 'direct' && !mayUseTls(own)) {
+    refuse('option "sslnegotiation" is "direct", and nothing asks for TLS: set "ssl"');
+  }
+  if (own.has('connectionString')) refuseBesideString(own);
+}
+
+/** A connection string may ask for TLS itself, and PGSSLMODE does where `ssl` is absent: both are read by pg. */
+function mayUseTls(own: ReadonlyMap<string, unknown>): boolean {
+  if (own.has('connectionString')) return true;
+  const fromEnvironment = /^(prefer|require|verify-ca|verify-full|no-verify)$/.test(process.env['PGSSLMODE'] ?? '');
+  return own.has('ssl') ? own.get('ssl') !== false : fromEnvironment;
+}
+
+function refuseBesideString(own: ReadonlyMap<string, unknown>): void {
   for (const key of ['host', 'port', 'user', 'database']) {
     if (own.has(key)) refuse(`options "connectionString" and "${key}" both say where to connect: give one of them`);
   }
@@ -217,7 +229,17 @@ function forPg(own: ReadonlyMap<string, unknown>): Settings['forPg'] {
 
 function overloadSettings(given: PoolOptions['overload']): OverloadSettings | undefined {
   if (given === false) return undefined;
-  return Object.freeze({ targetWaitMillis: 100, intervalMillis: 500, ...given });
+  return Object.freeze({
+    targetWaitMillis: 100,
+    intervalMillis: 500,
+    ...Object.fromEntries(ownProperties(given ?? {})),
+  });
+}
+
+/** A copy: what the caller does to the object later changes nothing here. */
+function groupSettings(given: PoolOptions['groups'] = {}): Settings['groups'] {
+  const entries = Object.entries(given).map(([name, group]) => [name, Object.freeze({ ...group })] as const);
+  return new Map(entries);
 }
 
 function checkOverload(value: unknown): string | undefined {
@@ -226,17 +248,18 @@ function checkOverload(value: unknown): string | undefined {
 }
 
 function checkGroups(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return 'must be an object of { maxConcurrent } by name';
-  for (const [name, group] of Object.entries(value)) {
+  if (!isRecord(value)) return 'must be an object of { maxConcurrent } by name';
+  for (const [name, group] of Object.entries(value as NonNullable<PoolOptions['groups']>)) {
+    if (name === '') return 'has a group without a name';
     const complaint = checkShape(group, { maxConcurrent: whole(undefined, 1) });
     if (complaint !== undefined) return `has a group "${name}" that ${complaint}`;
-    if (group.maxConcurrent === undefined) return `has a group "${name}" without maxConcurrent`;
+    if (!ownProperties(group).has('maxConcurrent')) return `has a group "${name}" without maxConcurrent`;
   }
   return undefined;
 }
 
 function checkShape(value: unknown, rules: Readonly<Record<string, Rule>>): string | undefined {
-  if (typeof value !== 'object' || value === null) return `must be an object of ${Object.keys(rules).join(', ')}`;
+  if (!isRecord(value)) return `must be an object of ${Object.keys(rules).join(', ')}`;
   for (const [key, part] of Object.entries(value)) {
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
     if (rule === undefined) return `has an unknown part "${key}"${nearest(key, Object.keys(rules))}`;
@@ -244,6 +267,10 @@ function checkShape(value: unknown, rules: Readonly<Record<string, Rule>>): stri
     if (complaint !== undefined) return `has a part "${key}" that ${complaint}`;
   }
   return undefined;
+}
+
+function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isTls(value: unknown): boolean {

@@ -24,7 +24,7 @@ export interface PoolOptions {
   readonly password?: string | (() => string | Promise<string>) | undefined;
   /** `true`, or options of `tls.connect`. @default from PGSSLMODE, else none @pg the same */
   readonly ssl?: boolean | object | undefined;
-  /** `direct` starts TLS without asking first (PostgreSQL 17); it needs `ssl`. @limits "postgres" or "direct" @default from PGSSLNEGOTIATION, else postgres @pg the same */
+  /** `direct` starts TLS without asking first (PostgreSQL 17); it needs `ssl`, PGSSLMODE, or a connection string that asks for TLS. @limits "postgres" or "direct" @default from PGSSLNEGOTIATION, else postgres @pg the same */
   readonly sslnegotiation?: 'postgres' | 'direct' | undefined;
   /** Uses SCRAM-SHA-256-PLUS where the server offers it. @default false @pg false */
   readonly enableChannelBinding?: boolean | undefined;
@@ -67,7 +67,7 @@ export interface PoolOptions {
    * `intervalMillis`. `false`: never. Keep the target well below `acquireTimeoutMillis`.
    * @unit milliseconds @limits 1 or more @default { targetWaitMillis: 100, intervalMillis: 500 } @pg none
    */
-  readonly overload?: false | { readonly targetWaitMillis?: number; readonly intervalMillis?: number } | undefined;
+  readonly overload?: false | OverloadOptions | undefined;
   /**
    * `lazy` dials at the first use, or at once for `min`. `wait` dials at once, and callers wait for the server up to
    * their limits. `fail` dials at once, and a first failure fails those who wait. @limits "lazy", "wait" or "fail" @default 'lazy' @pg lazy
@@ -118,11 +118,11 @@ export interface PoolOptions {
   readonly transactionTimeoutMillis?: number | undefined;
   /** `client_connection_check_interval`, sent at login: how soon the server notices in the middle of a statement that we are gone. @unit milliseconds @limits 0 or more; 0: off @default 5000 @pg none */
   readonly clientCheckMillis?: number | undefined;
-  /** pg's spelling of `statementTimeoutMillis`. */
+  /** pg's spelling of `statementTimeoutMillis`: one of them, not both. @unit milliseconds */
   readonly statement_timeout?: number | undefined;
-  /** pg's spelling of `lockTimeoutMillis`. */
+  /** pg's spelling of `lockTimeoutMillis`: one of them, not both. @unit milliseconds */
   readonly lock_timeout?: number | undefined;
-  /** pg's spelling of `idleInTransactionTimeoutMillis`. */
+  /** pg's spelling of `idleInTransactionTimeoutMillis`: one of them, not both. @unit milliseconds */
   readonly idle_in_transaction_session_timeout?: number | undefined;
 
   // --- Leases ---
@@ -145,5 +145,14 @@ export interface PoolOptions {
 
 /** What `onConnect` may do with the new connection. */
 export interface HookConnection {
+  /** Runs a statement, after those that were asked for before. Refused once the hook has returned: await every one. */
   query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
+}
+
+/** When newcomers are turned away: see `overload`. */
+export interface OverloadOptions {
+  /** A line that stands above this is too long. @default 100 */
+  readonly targetWaitMillis?: number | undefined;
+  /** For how long it must stand there. @default 500 */
+  readonly intervalMillis?: number | undefined;
 }

@@ -10,10 +10,13 @@ import type { PgClient } from './pg-subset.ts';
  * encrypted where the connection is: it carries the secret key.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
-async function sendCancel(client: PgClient): Promise<void> {
+async function sendCancel(connection: PgConnection): Promise<void> {
+  const { client } = connection;
   const { processID, secretKey } = client;
   if (processID === null || secretKey === null) throw new Error('The server gave no key to cancel with.');
-  const socket = await open(client);
+  const socket = await open(client, connection.address);
+  // Once the statement is over there is nothing to cancel, and a server that does not answer would keep us for long.
+  void connection.quiet().then(() => socket.setTimeout(AFTERWARDS_MILLIS));
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject).once('close', () => resolve());
     socket.resume();
@@ -22,11 +25,8 @@ async function sendCancel(client: PgClient): Promise<void> {
   });
 }
 
-async function open(client: PgClient): Promise<net.Socket> {
-  const socket = net.connect(addressOf(client));
-  socket.setTimeout(PATIENCE_MILLIS, () =>
-    socket.destroy(new Error('The server did not take the cancel request in time.')),
-  );
+async function open(client: PgClient, address: net.NetConnectOpts): Promise<net.Socket> {
+  const socket = limited(net.connect(address));
   try {
     await settled(socket, 'connect');
     return client.ssl ? await encrypted(client, socket) : socket;
@@ -36,25 +36,27 @@ async function open(client: PgClient): Promise<net.Socket> {
   }
 }
 
-function addressOf(client: PgClient): net.NetConnectOpts {
-  const { remoteAddress, remotePort } = client.connection.stream;
-  if (remoteAddress !== undefined && remotePort !== undefined) return { host: remoteAddress, port: remotePort };
-  if (client.host.startsWith('/')) return { path: `${client.host}/.s.PGSQL.${client.port}` };
-  return { host: client.host, port: client.port };
+function limited<Socket extends net.Socket>(socket: Socket): Socket {
+  socket.setTimeout(PATIENCE_MILLIS, () =>
+    socket.destroy(new Error('The server did not take the cancel request in time.')),
+  );
+  return socket;
 }
 
 async function encrypted(client: PgClient, socket: net.Socket): Promise<net.Socket> {
   const isDirect = client.sslNegotiation === 'direct';
   if (!isDirect) await askForTls(socket);
-  const secure = tls.connect({
-    ...(typeof client.ssl === 'object' ? client.ssl : {}),
-    // pg hides the key from whoever prints it, and so from a spread.
-    ...(typeof client.ssl === 'object' && 'key' in client.ssl ? { key: client.ssl.key as string } : {}),
-    socket,
-    host: client.host,
-    ...(net.isIP(client.host) === 0 ? { servername: client.host } : {}),
-    ...(isDirect ? { ALPNProtocols: ['postgresql'] } : {}),
-  });
+  const secure = limited(
+    tls.connect({
+      ...(typeof client.ssl === 'object' ? client.ssl : {}),
+      // pg hides the key from whoever prints it, and so from a spread.
+      ...(typeof client.ssl === 'object' && 'key' in client.ssl ? { key: client.ssl.key as string } : {}),
+      socket,
+      host: client.host,
+      ...(net.isIP(client.host) === 0 ? { servername: client.host } : {}),
+      ...(isDirect ? { ALPNProtocols: ['postgresql'] } : {}),
+    }),
+  );
   await settled(secure, 'secureConnect');
   return secure;
 }
@@ -99,6 +101,8 @@ function sslRequest(): Buffer {
 /** Each request makes the server fork a process: a thousand callers who hang up must not become a thousand forks. */
 const AT_A_TIME = 2;
 const PATIENCE_MILLIS = 2_000;
+/** A server that took the request closes at once: this is for one that does not. */
+const AFTERWARDS_MILLIS = 200;
 
 /** By then the server has read the statement that was sent before the request; asked again at ever longer intervals. */
 const FIRST_PAUSE_MILLIS = 50;
@@ -116,7 +120,7 @@ export class Cancels {
   /** Resolves when nothing runs any more. A request that overtakes its statement hits nothing, so it is repeated. */
   async stop(connection: PgConnection): Promise<void> {
     for (let pause = FIRST_PAUSE_MILLIS; connection.kind === 'running'; pause *= 2) {
-      await this.#send(connection.client);
+      await this.#send(connection);
       await this.#quietFor(connection, pause);
     }
   }
@@ -131,11 +135,12 @@ export class Cancels {
     });
   }
 
-  async #send(client: PgClient): Promise<void> {
+  async #send(connection: PgConnection): Promise<void> {
     if (this.#underway >= AT_A_TIME) await new Promise<void>((resolve) => this.#next.push(resolve));
     else this.#underway += 1;
     try {
-      await sendCancel(client);
+      // While it waited for its turn the statement may have ended, or the connection.
+      if (connection.kind === 'running') await sendCancel(connection);
     } finally {
       // The place is handed over: between giving it up and the next one's taking it, a third could come in.
       const next = this.#next.shift();

@@ -1,7 +1,7 @@
 import { LifeguardError } from '../errors.ts';
 import type { HookConnection } from '../pool-options.ts';
-import type { QueryResult } from './connection.ts';
 import type { PgConnection } from './pg-connection.ts';
+import type { QueryResult } from './statement.ts';
 
 /** A new connection in the hands of `onConnect`, until that returns. Its statements wait for each other, awaited or not. */
 export class Hooked implements HookConnection {

@@ -13,6 +13,7 @@ import type { PgClientClass } from './pg-subset.ts';
 import { Pooler } from './pooler.ts';
 import { isCancelled, isPermanentDialFailure, isReadOnlyRefusal, isShutdown } from './sqlstate.ts';
 import { StartupLimits } from './startup.ts';
+import { guarded } from './type-parsers.ts';
 import { verdictOn } from './verdict.ts';
 
 /** The seam for PostgreSQL: what it means to open, check, clean, interrupt and close a session. */
@@ -33,17 +34,13 @@ export class PostgresSeam implements Seam<PgConnection> {
     this.#pooler = new Pooler(settings.name, warnings);
   }
 
-  async connect(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
-    const connection = await inRootContext(() => this.#login(signal, lost));
-    try {
-      await untilAborted(signal, this.#introduce(connection));
-    } catch (error) {
-      // Whoever gave us up closes what we resolve with; of a failure of our own only we know.
-      if (signal.aborted) return connection;
-      await this.close(connection);
-      throw error;
-    }
-    return connection;
+  connect(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
+    return inRootContext(() => this.#login(signal, lost));
+  }
+
+  async introduce(connection: PgConnection): Promise<void> {
+    await this.#pooler.inspect(connection, this.#startup.sent);
+    await this.#greet(connection);
   }
 
   /** An empty query: a round trip, and no plan. */
@@ -53,7 +50,6 @@ export class PostgresSeam implements Seam<PgConnection> {
 
   async clean(connection: PgConnection): Promise<void> {
     await connection.query({ text: RESET_SESSION });
-    connection.dirt = 'none';
     await this.#greet(connection);
   }
 
@@ -71,7 +67,10 @@ export class PostgresSeam implements Seam<PgConnection> {
   /** Cancel, then Terminate, then the server's own end: after a mere goodbye a statement runs on to its end. */
   async close(connection: PgConnection): Promise<void> {
     await this.#cancels.stop(connection).catch(() => undefined);
-    await connection.leave();
+    // Behind a pooler nobody else could be asked what became of the session: it is the pooler's.
+    await connection.leave().catch((error: unknown) => {
+      if (!this.#pooler.isBetween) throw error;
+    });
   }
 
   destroy(connection: PgConnection): void {
@@ -92,6 +91,11 @@ export class PostgresSeam implements Seam<PgConnection> {
       // One that was cut off does not see the server close.
       if (!signal.aborted) await untilAborted(signal, side.leave()).catch(() => undefined);
     }
+  }
+
+  /** The limits that new connections are given at login, by the server's names, in milliseconds. */
+  get limits(): ReadonlyMap<string, number> {
+    return this.#startup.sent;
   }
 
   isPermanent(error: unknown): boolean {
@@ -135,12 +139,12 @@ export class PostgresSeam implements Seam<PgConnection> {
     const { connectionParameters } = client;
     connectionParameters.options = this.#startup.commandLine(connectionParameters.options);
     const connection = new PgConnection(client, lost);
-    const onAbort = (): void => connection.cutOff();
+    const onAbort = (): void => this.#giveUpLogin(connection);
     signal.addEventListener('abort', onAbort);
     try {
       signal.throwIfAborted();
       await client.connect();
-      connection.openedAt = this.#clock.now();
+      connection.opened(this.#clock.now());
       return connection;
     } catch (error) {
       connection.cutOff();
@@ -148,6 +152,18 @@ export class PostgresSeam implements Seam<PgConnection> {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /**
+   * A server that is slow to let us in may have begun a session already. It is asked to go, and given time to see
+   * that: until then its place is not free. `connect()` of pg rejects when the socket has closed.
+   */
+  #giveUpLogin(connection: PgConnection): void {
+    const { stream } = connection.client.connection;
+    if (stream.connecting || stream.destroyed) return connection.cutOff();
+    stream.end();
+    const limit = this.#clock.after(this.#settings.closeTimeoutMillis, () => connection.cutOff(), 'idle');
+    stream.once('close', () => limit.cancel());
   }
 
   /** All keys that decide where and how to connect are own ones: pg would take absent ones from a polluted prototype. */
@@ -160,13 +176,9 @@ export class PostgresSeam implements Seam<PgConnection> {
       connectionString: forPg.connectionString,
       password: forPg.password,
       ssl: forPg.ssl,
+      types: guarded(forPg.types),
       application_name: forPg.application_name ?? process.env['PGAPPNAME'] ?? applicationName(name),
     };
-  }
-
-  async #introduce(connection: PgConnection): Promise<void> {
-    await this.#pooler.inspect(connection, this.#startup.sent);
-    await this.#greet(connection);
   }
 
   /** The user's own part of a login. What it sets is how the session is meant to be, and no dirt. */

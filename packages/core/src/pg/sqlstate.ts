@@ -71,6 +71,10 @@ export function refusedParameter(error: unknown): string | undefined {
   return undefined;
 }
 
+export function codeOf(error: unknown): string | undefined {
+  return fieldsOf(error).code;
+}
+
 function fieldsOf(error: unknown): { readonly code: string | undefined; readonly message: string } {
   if (!(error instanceof Error)) return { code: undefined, message: '' };
   const code: unknown = (error as { code?: unknown }).code;

@@ -1,5 +1,5 @@
 import type { Settings } from '../options.ts';
-import { refusedParameter } from './sqlstate.ts';
+import { codeOf, refusedParameter } from './sqlstate.ts';
 
 /** The server's limits that go into the startup packet, where they cost nothing and survive a reset of the session. */
 const FIELDS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const;
@@ -53,17 +53,23 @@ export class StartupLimits {
    */
   drop(error: unknown, sent: ReadonlyMap<string, number>): { name: string; isNews: boolean } | undefined {
     const name = refusedParameter(error);
-    const dropped = name === undefined ? [] : this.#affectedBy(name).filter((parameter) => sent.has(parameter));
+    const isPooler = codeOf(error) === '08P01';
+    const dropped = name === undefined ? [] : this.#affectedBy(name, isPooler).filter((one) => sent.has(one));
     if (name === undefined || dropped.length === 0) return undefined;
     const isNews = dropped.some((parameter) => !this.#refused.has(parameter));
     for (const parameter of dropped) this.#refused.add(parameter);
     return { name, isNews };
   }
 
-  /** A pooler that refuses one field refuses the others too; a server that does not know a setting knows the rest. */
-  #affectedBy(name: string): readonly Parameter[] {
-    if ((FIELDS as readonly string[]).includes(name)) return [...this.#wanted.keys()];
+  /** A pooler that refuses one field refuses the others too; a server that does not take one setting takes the rest. */
+  #affectedBy(name: string, isPooler: boolean): readonly Parameter[] {
+    if (isPooler && (FIELDS as readonly string[]).includes(name)) return [...this.#wanted.keys()];
     // Any other name is one that the user gave, and no affair of ours.
-    return COMMAND_LINE.filter((one) => this.#wanted.has(one) && (name === one || name === 'options'));
+    const isCommandLine = name === 'options';
+    return [...this.#wanted.keys()].filter((one) => name === one || (isCommandLine && isOnCommandLine(one)));
   }
+}
+
+function isOnCommandLine(parameter: Parameter): boolean {
+  return (COMMAND_LINE as readonly Parameter[]).includes(parameter);
 }

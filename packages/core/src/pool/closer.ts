@@ -1,6 +1,8 @@
 import { nameOf } from '../errors.ts';
 import { publish } from '../events.ts';
+import { Inquiry } from './inquiry.ts';
 import type { Fittings } from './pool-settings.ts';
+import type { Roster } from './roster.ts';
 import type { CloseReason } from './seam.ts';
 import type { Closing, Slot } from './slot.ts';
 
@@ -10,14 +12,14 @@ import type { Closing, Slot } from './slot.ts';
  */
 export class Closer<Connection> {
   readonly #fittings: Fittings<Connection>;
+  readonly #inquiry: Inquiry<Connection>;
   readonly #onClosed: (slot: Slot<Connection>) => void;
   /** Closed connections by reason, since the pool was made. */
   readonly reasons: Map<CloseReason, number> = new Map();
-  /** Set while the server is being asked what has become of overdue ones. */
-  #inquiry: Promise<void> | undefined;
 
-  constructor(fittings: Fittings<Connection>, onClosed: (slot: Slot<Connection>) => void) {
+  constructor(fittings: Fittings<Connection>, roster: Roster<Connection>, onClosed: (slot: Slot<Connection>) => void) {
     this.#fittings = fittings;
+    this.#inquiry = new Inquiry(fittings, roster, (slot) => this.#end(slot));
     this.#onClosed = onClosed;
   }
 
@@ -25,16 +27,17 @@ export class Closer<Connection> {
   close(slot: Slot<Connection>, reason: CloseReason, error?: unknown): void {
     const { connection } = slot;
     this.#begin(slot, { connection, reason }, error);
-    this.#endAfter(slot, this.#fittings.seam.close(connection));
+    this.#follow(slot, this.#fittings.seam.close(connection));
   }
 
   /** A dial that nobody wants any more: the slot is held until it has come back and its connection has gone. */
-  abandon(slot: Slot<Connection>, dial: Promise<Connection>, error?: unknown): void {
-    const reason = error === undefined ? 'dial-abandoned' : 'dial-failed';
+  abandon(slot: Slot<Connection>, reason: CloseReason, error?: unknown): void {
+    const { state } = slot;
+    if (state.kind !== 'connecting') throw new Error(`bug: slot ${slot.id} is ${state.kind} and no dial`);
     this.#begin(slot, { connection: undefined, reason }, error);
-    this.#endAfter(
+    this.#follow(
       slot,
-      dial.then((connection) => this.#closeLate(slot, connection)),
+      state.dial.then((connection) => this.#closeLate(slot, connection)),
     );
   }
 
@@ -51,16 +54,10 @@ export class Closer<Connection> {
     for (const slot of slots) {
       const { state } = slot;
       if (state.kind !== 'closing' || state.overdue || now - state.since < this.#capOf(state.reason)) continue;
-      slot.move({ ...state, overdue: true });
       if (state.connection !== undefined) this.#fittings.seam.destroy(state.connection);
-      publish('lifeguard:pool:overdue', () => ({
-        pool: this.#fittings.settings.name,
-        slot: slot.id,
-        reason: state.reason,
-        closingMillis: now - state.since,
-      }));
+      this.#becomeOverdue(slot, state);
     }
-    this.#askAboutOverdue(slots);
+    this.#inquiry.ask();
   }
 
   /** One that did not answer will hardly say goodbye: the server is asked about it sooner. */
@@ -79,9 +76,31 @@ export class Closer<Connection> {
     });
   }
 
-  #endAfter(slot: Slot<Connection>, gone: Promise<void>): void {
-    const end = (): void => this.#end(slot);
-    gone.then(end, end);
+  #follow(slot: Slot<Connection>, gone: Promise<void>): void {
+    gone.then(
+      () => this.#end(slot),
+      () => this.#unseen(slot),
+    );
+  }
+
+  /** A reset, a cut cable: the socket has gone, and the session may be there still. Nobody but the server knows. */
+  #unseen(slot: Slot<Connection>): void {
+    const { state } = slot;
+    if (state.kind !== 'closing') return;
+    // A dial that failed has brought nothing that could be left.
+    if (state.connection === undefined) return this.#end(slot);
+    if (!state.overdue) this.#becomeOverdue(slot, state);
+    this.#inquiry.ask();
+  }
+
+  #becomeOverdue(slot: Slot<Connection>, state: Closing<Connection>): void {
+    slot.move({ ...state, overdue: true });
+    publish('lifeguard:pool:overdue', () => ({
+      pool: this.#fittings.settings.name,
+      slot: slot.id,
+      reason: state.reason,
+      closingMillis: this.#fittings.clock.now() - state.since,
+    }));
   }
 
   #closeLate(slot: Slot<Connection>, connection: Connection): Promise<void> {
@@ -105,30 +124,6 @@ export class Closer<Connection> {
     }));
     this.#onClosed(slot);
   }
-
-  #askAboutOverdue(slots: Iterable<Slot<Connection>>): void {
-    if (this.#inquiry !== undefined) return;
-    const overdue = new Map<Connection, Slot<Connection>>();
-    for (const slot of slots) if (isOverdue(slot)) overdue.set(slot.connection, slot);
-    if (overdue.size === 0) return;
-    this.#inquiry = this.#inquire(overdue).finally(() => {
-      this.#inquiry = undefined;
-    });
-  }
-
-  async #inquire(overdue: ReadonlyMap<Connection, Slot<Connection>>): Promise<void> {
-    const { seam, clock, settings } = this.#fittings;
-    const late = new AbortController();
-    const limit = clock.after(settings.closeTimeoutMillis, () => late.abort(), 'idle');
-    // Where the server cannot be asked nothing is known, and they stay counted.
-    const gone = await seam.confirmClosed([...overdue.keys()], late.signal).catch(() => []);
-    limit.cancel();
-    for (const connection of gone) this.#end(overdue.get(connection) as Slot<Connection>);
-  }
-}
-
-function isOverdue(slot: Slot<unknown>): boolean {
-  return slot.state.kind === 'closing' && slot.state.overdue && slot.state.connection !== undefined;
 }
 
 const SILENT_CAP_MILLIS = 1_000;

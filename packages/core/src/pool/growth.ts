@@ -6,21 +6,17 @@ import type { Clock, Timer } from '../clock.ts';
  */
 export type Health =
   | { readonly kind: 'healthy' }
-  | {
-      readonly kind: 'failing';
-      readonly since: number;
-      readonly attempts: number;
-      readonly retryAt: number;
-      readonly error: unknown;
-    }
-  | {
-      readonly kind: 'broken';
-      readonly since: number;
-      readonly attempts: number;
-      readonly retryAt: number;
-      readonly error: unknown;
-    }
+  | Outage
   | { readonly kind: 'recovering'; readonly width: number; readonly until: number };
+
+/** `broken`: it has lasted for so long that callers are no longer kept waiting. */
+interface Outage {
+  readonly kind: 'failing' | 'broken';
+  readonly since: number;
+  readonly attempts: number;
+  readonly retryAt: number;
+  readonly error: unknown;
+}
 
 /** What the pool looks like when it asks how many to dial. */
 export interface Demand {
@@ -43,16 +39,11 @@ interface FailedDial {
   readonly now: number;
 }
 
-export interface GrowthLimits {
-  /** Time of unbroken failure after which callers are no longer kept waiting. */
-  breakAfterMillis: number;
-}
-
 /** Decides when to dial and how many at a time. It dials nothing itself. */
 export class Growth {
   readonly #clock: Clock;
   readonly #onTime: () => void;
-  readonly limits: GrowthLimits;
+  readonly #breakAfterMillis: () => number;
   #health: Health = { kind: 'healthy' };
   /** Mean time a lease is held, and a dial takes. */
   #holdMillis: number | undefined;
@@ -63,9 +54,10 @@ export class Growth {
   #patience: Timer | undefined;
   #retry: Timer | undefined;
 
-  constructor(clock: Clock, limits: GrowthLimits, onTime: () => void) {
+  /** `breakAfterMillis` is the time of unbroken failure after which callers are no longer kept waiting. */
+  constructor(clock: Clock, breakAfterMillis: () => number, onTime: () => void) {
     this.#clock = clock;
-    this.limits = limits;
+    this.#breakAfterMillis = breakAfterMillis;
     this.#onTime = onTime;
   }
 
@@ -120,7 +112,7 @@ export class Growth {
     const counts = now >= failed.retryAt;
     const attempts = counts ? failed.attempts + 1 : failed.attempts;
     const retryAt = counts ? now + pause(attempts, permanent) : failed.retryAt;
-    const broken = permanent || now - failed.since >= this.limits.breakAfterMillis;
+    const broken = permanent || now - failed.since >= this.#breakAfterMillis();
     this.#health = { kind: broken ? 'broken' : 'failing', since: failed.since, attempts, retryAt, error };
     this.#setRetry(retryAt - now);
     return { attempts, retryAt, opened: broken && before.kind !== 'broken' };

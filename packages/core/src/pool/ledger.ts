@@ -1,3 +1,4 @@
+import type { LifeguardErrorCode } from '../errors.ts';
 import { Histogram } from './histogram.ts';
 import type { Holder } from './slot.ts';
 import { type HeldTime, type PoolSnapshot, quantiles } from './snapshot.ts';
@@ -13,6 +14,7 @@ export class Ledger {
   opened = 0;
   failedDials = 0;
   cancels = 0;
+  readonly #refused = { timeouts: 0, aborted: 0, shed: 0 };
 
   constructor(now: number) {
     this.#waits = new Histogram(now);
@@ -25,13 +27,16 @@ export class Ledger {
     this.#waits.record(waited, now);
   }
 
-  refused(waited: number, now: number): void {
+  refused(code: LifeguardErrorCode, waited: number, now: number): void {
     this.#refusals.record(waited, now);
+    const count = COUNTED_AS[code];
+    if (count !== undefined) this.#refused[count] += 1;
   }
 
   returned(holder: Holder, heldMillis: number, now: number): void {
     this.#holds.record(heldMillis, now);
-    add(this.#held.get(holder.name) ?? this.#open(holder.name), holder, { heldMillis, now });
+    const account = this.#held.get(holder.name) ?? this.#open(holder.name);
+    add(account, heldMillis, holder.queriedMillis(now));
   }
 
   /** The leases that are out count too: the one that never comes back is the one that matters. */
@@ -47,6 +52,7 @@ export class Ledger {
       hold: quantiles(holds),
       held: this.#heldTimes(out, now),
       acquired: this.acquired,
+      ...this.#refused,
       opened: this.opened,
       failedDials: this.failedDials,
       cancels: this.cancels,
@@ -61,7 +67,7 @@ export class Ledger {
     for (const [name, account] of this.#held) times[name] = { ...account };
     for (const { holder, since } of out) {
       times[holder.name] ??= emptyAccount();
-      add(times[holder.name] as Account, holder, { heldMillis: now - since, now });
+      add(times[holder.name] as Account, now - since, holder.queriedMillis(now));
     }
     for (const account of Object.values(times)) Object.freeze(account);
     return Object.freeze(times);
@@ -88,10 +94,10 @@ function emptyAccount(): Account {
   return { leases: 0, heldMillis: 0, silentMillis: 0 };
 }
 
-function add(account: Account, holder: Holder, { heldMillis, now }: { heldMillis: number; now: number }): void {
+function add(account: Account, heldMillis: number, queriedMillis: number): void {
   account.leases += 1;
   account.heldMillis += heldMillis;
-  account.silentMillis += Math.max(0, heldMillis - holder.queriedMillis(now));
+  account.silentMillis += Math.max(0, heldMillis - queriedMillis);
 }
 
 export type LedgerReading = Pick<
@@ -100,6 +106,9 @@ export type LedgerReading = Pick<
   | 'hold'
   | 'held'
   | 'acquired'
+  | 'timeouts'
+  | 'aborted'
+  | 'shed'
   | 'opened'
   | 'failedDials'
   | 'cancels'
@@ -107,6 +116,15 @@ export type LedgerReading = Pick<
   | 'arrivalsPerSecond'
   | 'impliedConcurrency'
 >;
+
+/** The rest is counted elsewhere (failed dials) or is a mistake of the caller's. */
+const COUNTED_AS: { readonly [Code in LifeguardErrorCode]?: 'timeouts' | 'aborted' | 'shed' } = {
+  ERR_LIFEGUARD_ACQUIRE_TIMEOUT: 'timeouts',
+  ERR_LIFEGUARD_DEADLINE: 'timeouts',
+  ERR_LIFEGUARD_ABORTED: 'aborted',
+  ERR_LIFEGUARD_LINE_FULL: 'shed',
+  ERR_LIFEGUARD_OVERLOADED: 'shed',
+};
 
 const MAX_NAMES = 200;
 const OTHERS = '(others)';

@@ -5,7 +5,7 @@ import { Overload } from './overload.ts';
 import type { Fittings, PoolSettings } from './pool-settings.ts';
 import { aborted, lineFull, overloaded, timedOut, type Wait } from './refusal.ts';
 import type { Slot } from './slot.ts';
-import { type AcquireRequest, isAdmitted, Waiter, Waiters } from './waiters.ts';
+import { type AcquireRequest, isAdmitted, Waiter, type WaiterEnds, Waiters } from './waiters.ts';
 
 /** What the line must know of the pool. */
 export interface Surroundings {
@@ -23,7 +23,7 @@ export interface Surroundings {
 }
 
 /** The line: who may join it, who is next, and how everybody leaves it. */
-export class Line<Connection> {
+export class Line<Connection> implements WaiterEnds<Connection> {
   readonly #clock: Clock;
   readonly #wheel: DeadlineWheel;
   readonly #settings: PoolSettings;
@@ -31,7 +31,6 @@ export class Line<Connection> {
   readonly #waiters = new Waiters<Connection>();
   readonly #overloads = new Map<string | undefined, Overload>();
   #ticket = 0;
-  readonly counts: { timeouts: number; shed: number; aborted: number } = { timeouts: 0, shed: 0, aborted: 0 };
 
   constructor({ settings, clock }: Fittings<Connection>, around: Surroundings) {
     this.#clock = clock;
@@ -49,9 +48,10 @@ export class Line<Connection> {
     return this.#waiters.servable(this.#around.roomOf);
   }
 
-  oldestWait(now: number): number {
+  /** Undefined while nobody waits. */
+  oldestWait(now: number): number | undefined {
     const oldest = this.#waiters.oldest();
-    return oldest === undefined ? 0 : now - oldest.since;
+    return oldest === undefined ? undefined : now - oldest.since;
   }
 
   /** A place in the line, or the refusal. */
@@ -71,8 +71,10 @@ export class Line<Connection> {
       const waiter = this.#waiters.next(this.#around.roomOf);
       if (waiter === undefined) return undefined;
       this.#remove(waiter);
-      if (!this.#drops(waiter, now)) return waiter;
-      this.#refuse(waiter, this.#shed(now - waiter.since, waiter.request));
+      // Another listener of the same signal may have given the connection back before ours was called.
+      if (waiter.request.signal?.aborted === true) this.#refuseSoon(waiter, this.#aborted(waiter));
+      else if (!this.#drops(waiter, now)) return waiter;
+      else this.#refuseSoon(waiter, this.#shed(now - waiter.since, waiter.request));
     }
   }
 
@@ -86,8 +88,7 @@ export class Line<Connection> {
   /** @internal Called by a waiter whose signal was aborted. */
   onAbort(waiter: Waiter<Connection>): void {
     if (!this.#remove(waiter)) return;
-    this.counts.aborted += 1;
-    this.#refuse(waiter, aborted(this.#around.figures().pool, waiter.request.signal?.reason));
+    this.#refuse(waiter, this.#aborted(waiter));
     this.#around.left();
   }
 
@@ -101,7 +102,6 @@ export class Line<Connection> {
 
   #timeOut(waiter: Waiter<Connection>, now: number, lateMillis: number): void {
     if (!this.#remove(waiter)) return;
-    this.counts.timeouts += 1;
     const limit = waiter.due === waiter.request.deadline ? 'caller' : 'pool';
     const wait: Wait = { waited: now - waiter.since, limit, lateMillis, failure: this.#around.failure() };
     this.#refuse(waiter, timedOut(this.#around.figures(), wait));
@@ -119,6 +119,15 @@ export class Line<Connection> {
     waiter.settle({ kind: 'refused', error: this.#around.refused(error, this.#clock.now() - waiter.since) });
   }
 
+  /** Whoever listens to refusals may ask the pool for a connection, and it is just about to lend one. */
+  #refuseSoon(waiter: Waiter<Connection>, error: LifeguardError): void {
+    queueMicrotask(() => this.#refuse(waiter, error));
+  }
+
+  #aborted({ request }: Waiter<Connection>): LifeguardError {
+    return aborted(this.#around.figures().pool, request.signal?.reason);
+  }
+
   #due(request: AcquireRequest, now: number): number | undefined {
     const { acquireTimeoutMillis } = this.#settings;
     if (acquireTimeoutMillis === 0) return request.deadline;
@@ -128,10 +137,8 @@ export class Line<Connection> {
   #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
     const { maxWaiting } = this.#settings;
     // Each group for itself: a bulkhead whose callers pile up must not take the places of all others.
-    if (maxWaiting > 0 && this.#waiters.lengthOf(request.group) >= maxWaiting) {
-      this.counts.shed += 1;
+    if (maxWaiting > 0 && this.#waiters.lengthOf(request.group) >= maxWaiting)
       return lineFull(this.#around.figures(), this.#drainSeconds(request));
-    }
     const overload = isAdmitted(request) || this.length === 0 ? undefined : this.#overloadOf(request.group);
     if (overload === undefined) return undefined;
     const ahead = this.#waiters.newcomersAhead(request.group, request.priority);
@@ -159,7 +166,6 @@ export class Line<Connection> {
   }
 
   #shed(waited: number, request: AcquireRequest): LifeguardError {
-    this.counts.shed += 1;
     return overloaded(this.#around.figures(), waited, this.#drainSeconds(request));
   }
 

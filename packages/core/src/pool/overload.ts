@@ -23,10 +23,6 @@ export class Overload {
     this.#interval = settings.intervalMillis;
   }
 
-  get shedding(): boolean {
-    return this.#mood.kind === 'shedding';
-  }
-
   /** Asked for each newcomer on arrival. `stood` is how long the first in the line has waited for no other reason. */
   refuses({ ahead, stood, now }: { ahead: number; stood: number; now: number }): boolean {
     if (this.#mood.kind === 'calm') {

@@ -35,7 +35,7 @@ export class Pool<Connection> {
     this.#ledger = new Ledger(clock.now());
     this.#line = new Line(fittings, {
       figures: () => this.figures(),
-      failure: () => ('error' in this.#stock.health ? this.#stock.health.error : undefined),
+      failure: () => this.failure,
       servingSince: () => this.#stock.servingSince(),
       roomOf: (group) => this.#roomOf(group),
       refused: (error, waitedMillis) => this.#refused(error, waitedMillis),
@@ -47,8 +47,9 @@ export class Pool<Connection> {
       dialFailed: (error, permanent) => this.#onDialFailed(error, permanent),
       // Nobody is served before resume(): then a dial would help nobody, and would go to a server that is being changed.
       servable: () => (this.#phase.kind === 'open' ? this.#line.servable : 0),
-      standing: () => ({ isAwaited: this.#line.length > 0, oldestWaitMillis: this.#line.oldestWait(clock.now()) }),
+      oldestWait: () => this.#line.oldestWait(clock.now()),
       isReadyAwaited: () => this.#readiness.awaited,
+      isEnding: () => this.#isEnding(),
     });
     this.#upkeep = new Upkeep(settings, clock, {
       tick: (now) => this.#onTick(now, onTick),
@@ -63,7 +64,7 @@ export class Pool<Connection> {
     const now = this.#fittings.clock.now();
     if (request.signal?.aborted === true || (request.deadline !== undefined && request.deadline <= now))
       return undefined;
-    this.#distrustIfLate(now);
+    this.#upkeep.mind(now, this.#stock.isRested(now));
     const slot = this.#stock.fit(now);
     if (slot === undefined) return undefined;
     this.#lend(slot, request, now);
@@ -76,7 +77,7 @@ export class Pool<Connection> {
     const now = this.#fittings.clock.now();
     const refusal = this.#refusal(request, now);
     if (refusal !== undefined) return Promise.reject(this.#refused(refusal, 0));
-    this.#distrustIfLate(now);
+    this.#upkeep.mind(now, this.#stock.isRested(now));
     const promise = this.#line.join(request, now);
     this.#dispatch(now);
     return promise;
@@ -88,8 +89,7 @@ export class Pool<Connection> {
     if (state.kind !== 'leased' || state.holder !== holder) return;
     const now = this.#fittings.clock.now();
     const heldMillis = now - state.since;
-    slot.usedAt = now;
-    this.#stock.gaveBack(now, heldMillis);
+    this.#stock.gaveBack(slot, heldMillis, now);
     this.#ledger.returned(holder, heldMillis, now);
     switch (verdict.kind) {
       case 'keep':
@@ -113,8 +113,9 @@ export class Pool<Connection> {
   }
 
   /** What a failed statement on this slot says about the other connections. */
-  learn(slot: Slot<Connection>, error: unknown): void {
-    if (slot.state.kind === 'leased') this.#stock.learn(slot, error);
+  learn(slot: Slot<Connection>, holder: Holder, error: unknown): void {
+    const { state } = slot;
+    if (state.kind === 'leased' && state.holder === holder) this.#stock.learn(slot, error);
   }
 
   /** Replaces every connection: idle ones now, leased ones when they come back. */
@@ -130,7 +131,7 @@ export class Pool<Connection> {
   }
 
   get size(): { readonly min: number; readonly max: number } {
-    return this.#stock.retirement.size;
+    return this.#stock.bounds;
   }
 
   /** Callers wait, up to their limits; what is leased goes on. */
@@ -177,13 +178,16 @@ export class Pool<Connection> {
   }
 
   leased(): Iterable<{ slot: Slot<Connection>; holder: Holder; since: number }> {
-    return this.#stock.roster.leased();
+    return this.#stock.leased();
   }
 
   figures(): PoolFigures {
-    const { settings, clock } = this.#fittings;
-    const { max } = this.#stock.retirement.size;
-    return this.#stock.roster.figures({ pool: settings.name, max, waiting: this.#line.length, now: clock.now() });
+    return this.#stock.figures(this.#line.length);
+  }
+
+  /** What dials fail with at present. */
+  get failure(): unknown {
+    return this.#stock.failure;
   }
 
   snapshot(): PoolReading {
@@ -192,32 +196,25 @@ export class Pool<Connection> {
       name: this.#fittings.settings.name,
       state: this.#phase.kind,
       health: this.#stock.health.kind,
-      ...this.#stock.retirement.size,
-      size: this.#stock.roster.size,
-      ...this.#stock.roster.census(),
+      ...this.#stock.bounds,
+      size: this.#stock.size,
+      ...this.#stock.census(),
       waiting: this.#line.length,
-      oldestWaitMillis: this.#line.oldestWait(now),
-      ...this.#line.counts,
-      ...this.#ledger.read(this.#stock.retirement.size.max, [...this.leased()], now),
+      oldestWaitMillis: this.#line.oldestWait(now) ?? 0,
+      ...this.#ledger.read(this.#stock.bounds.max, [...this.leased()], now),
       closed: Object.freeze(Object.fromEntries(this.#stock.closeReasons)),
     });
   }
 
   /** Serves the line from what is idle, has stale ones checked, and dials where that is not enough. */
   #dispatch(now: number = this.#fittings.clock.now()): void {
+    if (this.#isEnding()) return;
     if (this.#phase.kind === 'open') {
       while (this.#line.length > 0 && this.#serveNext(now));
-      // Under load nothing is idle, and the line need not be counted.
-      if (this.#line.length > 0 && this.#stock.roster.top() !== undefined)
-        this.#stock.checkFor(this.#line.servable, now);
+      if (this.#line.length > 0) this.#stock.checkStale(now);
     }
     this.#stock.grow(now);
-    if (this.#stock.roster.size > 0 && !this.#isEnding()) this.#upkeep.start();
-  }
-
-  /** Whoever asks before the late tick has run must not get a connection that it would have had checked. */
-  #distrustIfLate(now: number): void {
-    if (now > this.#upkeep.lateAt) this.#stock.suspectAll();
+    if (this.#stock.size > 0) this.#upkeep.start();
   }
 
   #serveNext(now: number): boolean {
@@ -231,19 +228,15 @@ export class Pool<Connection> {
   }
 
   #lend(slot: Slot<Connection>, request: AcquireRequest, now: number): void {
-    const { connection } = this.#stock.roster.unshelve(slot);
-    slot.move({ kind: 'leased', since: now, connection, holder: request });
-    slot.uses += 1;
-    if (request.owner !== undefined) request.owner.standing = 'admitted';
-    this.#fittings.seam.wake(connection);
+    this.#stock.lend(slot, request, now);
+    request.owner?.admit();
   }
 
   #refused(error: LifeguardError, waitedMillis: number): LifeguardError {
     const { settings, clock } = this.#fittings;
-    this.#ledger.refused(waitedMillis, clock.now());
-    publish('lifeguard:pool:refused', () => {
-      return { pool: settings.name, code: error.code, waitedMillis, waiting: this.#line.length };
-    });
+    this.#ledger.refused(error.code, waitedMillis, clock.now());
+    const { length: waiting } = this.#line;
+    publish('lifeguard:pool:refused', () => ({ pool: settings.name, code: error.code, waitedMillis, waiting }));
     return error;
   }
 
@@ -255,12 +248,12 @@ export class Pool<Connection> {
     if (request.group !== undefined && !groups.has(request.group))
       return unknownGroup(name, request.group, [...groups.keys()]);
     const { health } = this.#stock;
-    if (health.kind !== 'broken' || this.#stock.roster.live() > 0) return undefined;
+    if (health.kind !== 'broken' || !this.#stock.isBare()) return undefined;
     return unavailable(this.figures(), health.error, this.#fittings.seam.isPermanent(health.error));
   }
 
   #roomOf(group: string): number {
-    return (this.#fittings.settings.groups.get(group)?.maxConcurrent ?? 0) - this.#stock.roster.leasedBy(group);
+    return (this.#fittings.settings.groups.get(group)?.maxConcurrent ?? 0) - this.#stock.leasedBy(group);
   }
 
   #onOpened(): void {
@@ -269,18 +262,18 @@ export class Pool<Connection> {
   }
 
   #settleReadiness(): void {
-    if (this.#readiness.awaited && this.#stock.roster.live() >= this.#stock.minimum()) this.#readiness.reached();
+    if (this.#readiness.awaited && this.#stock.isReady()) this.#readiness.reached();
   }
 
   #onDialFailed(error: unknown, permanent: boolean): void {
     this.#ledger.failedDials += 1;
     const refusal = (): LifeguardError => unavailable(this.figures(), error, permanent);
     if (this.#fittings.settings.startup !== 'wait' || permanent) this.#readiness.failed(refusal);
-    if (this.#stock.health.kind === 'broken' && this.#stock.roster.live() === 0) this.#line.rejectAll(refusal);
+    if (this.#stock.health.kind === 'broken' && this.#stock.isBare()) this.#line.rejectAll(refusal);
   }
 
   #onChange(): void {
-    if (this.#phase.kind === 'closing' && this.#stock.roster.size === 0) this.#phase.drained();
+    if (this.#phase.kind === 'closing' && this.#stock.size === 0) this.#phase.drained();
     this.#dispatch();
   }
 

@@ -1,16 +1,18 @@
 /** Those who await `ready()`. */
 export class Readiness {
-  readonly #waiting = new Set<{ resolve(): void; reject(error: unknown): void }>();
+  readonly #waiting = new Set<Awaiting>();
 
   wait(signal: AbortSignal | undefined, gaveUp: (reason: unknown) => unknown): Promise<void> {
     if (signal?.aborted === true) return Promise.reject(gaveUp(signal.reason));
-    return new Promise((resolve, reject) => {
-      const entry = { resolve, reject };
-      this.#waiting.add(entry);
-      signal?.addEventListener('abort', () => this.#waiting.delete(entry) && reject(gaveUp(signal.reason)), {
-        once: true,
-      });
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const entry: Awaiting = { resolve, reject };
+    const giveUp = (): void => {
+      if (this.#waiting.delete(entry)) reject(gaveUp(signal?.reason));
+    };
+    this.#waiting.add(entry);
+    signal?.addEventListener('abort', giveUp);
+    // A signal may outlive many calls, and must not keep what they have left.
+    return promise.finally(() => signal?.removeEventListener('abort', giveUp));
   }
 
   get awaited(): boolean {
@@ -26,4 +28,9 @@ export class Readiness {
     for (const entry of this.#waiting) entry.reject(error());
     this.#waiting.clear();
   }
+}
+
+interface Awaiting {
+  resolve(): void;
+  reject(error: unknown): void;
 }

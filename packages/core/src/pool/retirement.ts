@@ -1,37 +1,51 @@
+import type { Clock } from '../clock.ts';
 import type { PoolSettings } from './pool-settings.ts';
 import type { Roster } from './roster.ts';
 import type { CloseReason } from './seam.ts';
 import type { Slot } from './slot.ts';
 
-/** The line, as far as it matters for how many connections there may be. */
-export interface Standing {
-  readonly isAwaited: boolean;
-  readonly oldestWaitMillis: number;
+/** How many connections there shall be. */
+export interface Bounds {
+  readonly min: number;
+  readonly max: number;
 }
 
 /** When a connection may not be kept, although it is fit; and how many there may be. */
 export class Retirement {
   readonly #settings: PoolSettings;
   readonly #roster: Roster<unknown>;
-  readonly #standing: () => Standing;
-  readonly size: { min: number; max: number };
-  generation: { readonly number: number; readonly since: number };
+  /** How long the first in the line has waited; undefined while there is no line. */
+  readonly #oldestWait: () => number | undefined;
+  #bounds: Bounds;
+  #generation: { readonly number: number; readonly since: number };
 
-  constructor(settings: PoolSettings, roster: Roster<unknown>, setting: { now: number; standing: () => Standing }) {
+  constructor(
+    { settings, clock }: { settings: PoolSettings; clock: Clock },
+    roster: Roster<unknown>,
+    oldestWait: () => number | undefined,
+  ) {
     this.#settings = settings;
     this.#roster = roster;
-    this.#standing = setting.standing;
-    this.size = { min: settings.min, max: settings.max };
-    this.generation = { number: 0, since: setting.now };
+    this.#oldestWait = oldestWait;
+    this.#bounds = Object.freeze({ min: settings.min, max: settings.max });
+    this.#generation = { number: 0, since: clock.now() };
+  }
+
+  get bounds(): Bounds {
+    return this.#bounds;
+  }
+
+  get generation(): { readonly number: number; readonly since: number } {
+    return this.#generation;
   }
 
   /** Why this one may not be kept, or undefined. */
   of(slot: Slot<unknown>, now: number): CloseReason | undefined {
-    if (slot.generation !== this.generation.number) return 'invalidated';
+    if (slot.generation !== this.#generation.number) return 'invalidated';
     if (now >= slot.expiresAt) return 'lifetime';
     const { maxUses } = this.#settings;
     if (maxUses > 0 && slot.uses >= maxUses) return 'max-uses';
-    return this.#roster.size > this.size.max && this.isSurplus() ? 'surplus' : undefined;
+    return this.#roster.size > this.#bounds.max && this.isSurplus() ? 'surplus' : undefined;
   }
 
   /** Beyond `max` a connection lives only while there is a line for it. */
@@ -42,10 +56,10 @@ export class Retirement {
   /** How many places there are now. The overflow is for a line, the reserve for one that stands. */
   ceiling(): number {
     const { overflow, reserve, reserveAfterMillis } = this.#settings;
-    if (overflow === 0 && reserve === 0) return this.size.max;
-    const { isAwaited, oldestWaitMillis } = this.#standing();
-    if (!isAwaited) return this.size.max;
-    return this.size.max + overflow + (oldestWaitMillis >= reserveAfterMillis ? reserve : 0);
+    const { max } = this.#bounds;
+    const oldestWait = overflow === 0 && reserve === 0 ? undefined : this.#oldestWait();
+    if (oldestWait === undefined) return max;
+    return max + overflow + (oldestWait >= reserveAfterMillis ? reserve : 0);
   }
 
   /** Used so lately that it may be lent without a check. */
@@ -56,7 +70,7 @@ export class Retirement {
 
   isIdleForLong(slot: Slot<unknown>, now: number): boolean {
     const { idleTimeoutMillis } = this.#settings;
-    return idleTimeoutMillis > 0 && now - slot.usedAt >= idleTimeoutMillis && this.#roster.live() > this.size.min;
+    return idleTimeoutMillis > 0 && now - slot.usedAt >= idleTimeoutMillis && this.#roster.live() > this.#bounds.min;
   }
 
   isDueForKeepalive(slot: Slot<unknown>, now: number): boolean {
@@ -65,7 +79,11 @@ export class Retirement {
   }
 
   newGeneration(now: number): void {
-    this.generation = { number: this.generation.number + 1, since: now };
+    this.#generation = { number: this.#generation.number + 1, since: now };
+  }
+
+  resize(min: number, max: number): void {
+    this.#bounds = Object.freeze({ min, max });
   }
 
   /** Connections that were opened together shall not end together. */

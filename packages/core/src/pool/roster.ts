@@ -1,15 +1,25 @@
 import type { PoolFigures } from '../errors.ts';
+import type { Seam } from './seam.ts';
 import { type Census, census, type Holder, type Slot, type SlotState } from './slot.ts';
 
 /** All slots, and the stack of those that are idle: the one used last is lent first, so that the rest can grow old. */
 export class Roster<Connection> {
-  readonly slots: Set<Slot<Connection>> = new Set();
+  readonly #seam: Pick<Seam<Connection>, 'wake'>;
+  readonly #slots = new Set<Slot<Connection>>();
   /** Bottom first. Holds exactly the slots whose state is idle. */
   readonly #idle: Slot<Connection>[] = [];
 
+  constructor(seam: Pick<Seam<Connection>, 'wake'>) {
+    this.#seam = seam;
+  }
+
   /** Connections towards the ceiling: whatever the server may still have. */
   get size(): number {
-    return this.slots.size;
+    return this.#slots.size;
+  }
+
+  get slots(): ReadonlySet<Slot<Connection>> {
+    return this.#slots;
   }
 
   get idle(): readonly Slot<Connection>[] {
@@ -26,12 +36,22 @@ export class Roster<Connection> {
     if (state.kind !== 'idle') throw new Error(`bug: slot ${slot.id} is ${state.kind}, not idle`);
     if (this.top() === slot) this.#idle.pop();
     else this.#idle.splice(this.#idle.indexOf(slot), 1);
+    this.#seam.wake(state.connection);
     return state;
   }
 
   shelve(slot: Slot<Connection>, connection: Connection, now: number): void {
     slot.move({ kind: 'idle', since: now, connection });
     this.#idle.push(slot);
+  }
+
+  add(slot: Slot<Connection>): void {
+    this.#slots.add(slot);
+  }
+
+  /** One that is closed. */
+  remove(slot: Slot<Connection>): void {
+    this.#slots.delete(slot);
   }
 
   /** Open connections, whoever has them. */
@@ -41,32 +61,32 @@ export class Roster<Connection> {
   }
 
   census(): Census {
-    return census(this.slots);
+    return census(this.#slots);
   }
 
   /** Those that the house has had in its hands for no longer than this. */
   tendedSince(instant: number): number {
     let count = 0;
-    for (const { state } of this.slots) if (state.kind === 'tending' && state.since >= instant) count += 1;
+    for (const { state } of this.#slots) if (state.kind === 'tending' && state.since >= instant) count += 1;
     return count;
   }
 
   /** Leases that holders of a group have. */
   leasedBy(group: string): number {
     let count = 0;
-    for (const { state } of this.slots) if (state.kind === 'leased' && state.holder.group === group) count += 1;
+    for (const { state } of this.#slots) if (state.kind === 'leased' && state.holder.group === group) count += 1;
     return count;
   }
 
   *leased(): Generator<{ slot: Slot<Connection>; holder: Holder; since: number }> {
-    for (const slot of this.slots) {
+    for (const slot of this.#slots) {
       if (slot.state.kind === 'leased') yield { slot, holder: slot.state.holder, since: slot.state.since };
     }
   }
 
   figures({ now, ...given }: { pool: string; max: number; waiting: number; now: number }): PoolFigures {
     const { connecting, idle, leased, tending, closing } = this.census();
-    const numbers = { ...given, size: this.size, connecting, idle, leased: leased + tending, closing };
+    const numbers = { ...given, size: this.size, connecting, idle, leased, tending, closing };
     const longest = this.#longestLease();
     if (longest === undefined) return numbers;
     return { ...numbers, longest: { name: longest.holder.name, heldMillis: now - longest.since } };

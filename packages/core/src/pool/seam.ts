@@ -1,3 +1,7 @@
+import type { CloseReason } from '../events.ts';
+
+export type { CloseReason };
+
 /**
  * The seam between the pool and what it pools. The pool owns it and knows nothing else of a connection: not what
  * protocol it speaks, not what is sent on it. `pg/` implements it for PostgreSQL.
@@ -8,13 +12,18 @@ export interface Seam<Connection> {
    * `lost` is called at most once, when the connection has ended without being asked to.
    */
   connect(signal: AbortSignal, lost: (error: unknown) => void): Promise<Connection>;
+  /** The rest of a login, `onConnect` included. One that rejects is closed. */
+  introduce(connection: Connection): Promise<void>;
   /** Rejects when the connection does not answer. The pool sets the time limit. */
   check(connection: Connection): Promise<void>;
   /** Puts a session back as it was. Rejects when that cannot be done. The pool sets the time limit. */
   clean(connection: Connection): Promise<void>;
   /** Stops what still runs. Rejects when it is not sure that nothing is left of it. The pool sets the time limit. */
   interrupt(connection: Connection): Promise<void>;
-  /** Takes leave. Resolves when the *server* has closed its side, and never rejects. */
+  /**
+   * Takes leave. Resolves when the *server* has closed its side; rejects when that cannot be seen: then the server must
+   * be asked (`confirmClosed`).
+   */
   close(connection: Connection): Promise<void>;
   /** Cuts the connection off, for one that does not close. `close` may still resolve later. */
   destroy(connection: Connection): void;
@@ -31,26 +40,6 @@ export interface Seam<Connection> {
 
 /** `suspect`: check the others before use. `stale`: they are healthy and must not be used (a demoted primary). */
 export type Contagion = 'none' | 'suspect' | 'stale';
-
-/** Why a connection was closed. The list is closed: it is what snapshots count and dashboards group by. */
-export type CloseReason =
-  | 'lost'
-  | 'in-transaction'
-  | 'dirty'
-  | 'clean-failed'
-  | 'interrupt-failed'
-  | 'check-failed'
-  | 'dial-failed'
-  | 'dial-abandoned'
-  | 'idle'
-  | 'lifetime'
-  | 'max-uses'
-  | 'surplus'
-  | 'invalidated'
-  | 'discarded'
-  | 'reclaimed'
-  | 'collected'
-  | 'pool-closed';
 
 /** What may be done with a connection that comes back. */
 export type Verdict =

@@ -13,12 +13,22 @@ import type { CloseReason } from './seam.ts';
  * ```
  */
 export type SlotState<Connection> =
-  | { readonly kind: 'connecting'; readonly since: number; readonly abort: AbortController }
+  | Connecting<Connection>
   | { readonly kind: 'idle'; readonly since: number; readonly connection: Connection }
   | { readonly kind: 'leased'; readonly since: number; readonly connection: Connection; readonly holder: Holder }
   | { readonly kind: 'tending'; readonly since: number; readonly connection: Connection; readonly task: Task }
   | Closing<Connection>
   | { readonly kind: 'closed'; readonly since: number };
+
+export interface Connecting<Connection> {
+  readonly kind: 'connecting';
+  readonly since: number;
+  readonly abort: AbortController;
+  /** What becomes of it, also when the slot has gone on to another state. */
+  readonly dial: Promise<Connection>;
+  /** From the login on: it is open, and is still being introduced (`onConnect`). */
+  readonly connection: Connection | undefined;
+}
 
 export interface Closing<Connection> {
   readonly kind: 'closing';
@@ -26,7 +36,7 @@ export interface Closing<Connection> {
   /** Absent when the dial was given up and has not come back yet. */
   readonly connection: Connection | undefined;
   readonly reason: CloseReason;
-  /** Past its cap: cut off, reported, and still counted, because the server may not have noticed. */
+  /** Past its cap, or its end was not seen: reported, and still counted, because the server may have it yet. */
   readonly overdue: boolean;
 }
 
@@ -45,7 +55,7 @@ export interface Holder {
 type Kind = SlotState<unknown>['kind'];
 
 const MOVES: Readonly<Record<Kind, readonly Kind[]>> = {
-  connecting: ['idle', 'closing', 'closed'],
+  connecting: ['connecting', 'idle', 'closing', 'closed'],
   idle: ['leased', 'tending', 'closing'],
   leased: ['idle', 'tending', 'closing'],
   tending: ['idle', 'closing'],
@@ -64,10 +74,10 @@ export class Slot<Connection> {
   usedAt: number = Number.NEGATIVE_INFINITY;
   #state: SlotState<Connection>;
 
-  constructor(id: number, generation: number, since: number) {
+  constructor(id: number, generation: number, state: Connecting<Connection>) {
     this.id = id;
     this.generation = generation;
-    this.#state = { kind: 'connecting', since, abort: new AbortController() };
+    this.#state = state;
   }
 
   get state(): SlotState<Connection> {
@@ -77,7 +87,7 @@ export class Slot<Connection> {
   /** Of a slot whose state has one. */
   get connection(): Connection {
     const { state } = this;
-    if (state.kind === 'connecting' || state.kind === 'closed' || state.connection === undefined) {
+    if (state.kind === 'closed' || state.connection === undefined) {
       throw new Error(`bug: slot ${this.id} is ${state.kind} and has no connection`);
     }
     return state.connection;

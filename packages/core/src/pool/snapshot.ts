@@ -27,14 +27,18 @@ export interface PoolSnapshot {
   readonly held: Readonly<Record<string, HeldTime>>;
   /** Leases given since the pool was made. So are all counts below. */
   readonly acquired: number;
+  /** Callers whose time was up before there was a connection for them: the pool's limit or their own. */
   readonly timeouts: number;
+  /** Callers whose signal was aborted before there was a connection for them. */
   readonly aborted: number;
   /** Refused because of overload or a full line. */
   readonly shed: number;
+  /** Connections that were ready for use, those of the minimum and the replacements among them. */
   readonly opened: number;
   readonly failedDials: number;
   readonly closed: Readonly<Partial<Record<CloseReason, number>>>;
   readonly retries: number;
+  /** Leases that came back while a statement ran, so that it was cancelled. */
   readonly cancels: number;
   readonly commits: { readonly committed: number; readonly notCommitted: number; readonly unknown: number };
   /** Share of `max` that is held, 0 to 1 and above with overflow. */

@@ -1,15 +1,15 @@
-import type { Timer } from '../clock.ts';
-import { nameOf } from '../errors.ts';
+import type { PoolFigures } from '../errors.ts';
 import { publish } from '../events.ts';
+import { Checks } from './checks.ts';
 import { Closer } from './closer.ts';
-import { Dialer } from './dialer.ts';
-import { Growth, type Health } from './growth.ts';
+import type { Health } from './growth.ts';
 import type { Fittings } from './pool-settings.ts';
-import { Retirement, type Standing } from './retirement.ts';
+import { type Bounds, Retirement } from './retirement.ts';
 import { Roster } from './roster.ts';
 import type { CloseReason } from './seam.ts';
-import { Slot, type Task } from './slot.ts';
-import { HANGING_MILLIS, Tending } from './tending.ts';
+import type { Census, Holder, Slot, Task } from './slot.ts';
+import { Supply } from './supply.ts';
+import { Tending } from './tending.ts';
 
 /** What the stock asks of the pool, and tells it. */
 export interface StockEnds {
@@ -19,84 +19,142 @@ export interface StockEnds {
   dialFailed(error: unknown, permanent: boolean): void;
   /** Callers whom one more connection would help. */
   servable(): number;
-  standing(): Standing;
+  /** How long the first in the line has waited; undefined while there is no line. */
+  oldestWait(): number | undefined;
   /** Whether somebody awaits that the pool is ready. */
   isReadyAwaited(): boolean;
+  /** Whether connections are no longer kept. */
+  isEnding(): boolean;
 }
 
 /** The connections themselves: opened, kept fit, retired and seen off. Who gets them is the pool's affair. */
 export class Stock<Connection> {
-  readonly roster: Roster<Connection> = new Roster<Connection>();
-  readonly retirement: Retirement;
   readonly #fittings: Fittings<Connection>;
   readonly #ends: StockEnds;
-  readonly #growth: Growth;
-  readonly #dialer: Dialer<Connection>;
+  readonly #roster: Roster<Connection>;
+  readonly #retirement: Retirement;
+  readonly #supply: Supply<Connection>;
   readonly #tending: Tending<Connection>;
+  readonly #checks: Checks<Connection>;
   readonly #closer: Closer<Connection>;
-  #slotIds = 0;
-  #secondLook: Timer | undefined;
-  /** Since when connections are to be had without interruption. */
-  #servingSince = 0;
-  /** Starting: no connection was open yet. Ending: none may be opened or kept any more. */
-  #stage: 'starting' | 'running' | 'ending' = 'starting';
 
   constructor(fittings: Fittings<Connection>, ends: StockEnds) {
-    const { settings, clock } = fittings;
     this.#fittings = fittings;
     this.#ends = ends;
-    this.retirement = new Retirement(settings, this.roster, { now: clock.now(), standing: () => ends.standing() });
-    this.#growth = new Growth(clock, { breakAfterMillis: BREAK_AFTER[settings.startup] }, () => ends.changed());
-    this.#closer = new Closer(fittings, (slot) => this.#onClosed(slot));
-    this.#dialer = new Dialer(fittings, this.#closer, {
-      opened: (slot, connection, dialMillis) => this.#onOpened(slot, connection, dialMillis),
-      failed: (slot, error, startedAt) => this.#onDialFailed(slot, error, startedAt),
+    this.#roster = new Roster(fittings.seam);
+    this.#retirement = new Retirement(fittings, this.#roster, () => ends.oldestWait());
+    this.#closer = new Closer(fittings, this.#roster, (slot) => this.#onClosed(slot));
+    const ground = { roster: this.#roster, retirement: this.#retirement, closer: this.#closer };
+    this.#supply = new Supply(fittings, ground, {
+      changed: () => ends.changed(),
+      opened: (slot, connection) => this.#onOpened(slot, connection),
+      dialFailed: (error, permanent) => this.#onDialFailed(error, permanent),
       lost: (slot, error) => this.#onLost(slot, error),
+      servable: () => ends.servable(),
+      isReadyAwaited: () => ends.isReadyAwaited(),
     });
     this.#tending = new Tending(fittings, {
       done: (slot) => this.#onTended(slot),
       failed: (slot, reason, error) => this.#onTendingFailed(slot, reason, error),
     });
+    this.#checks = new Checks(fittings, { roster: this.#roster, tending: this.#tending }, ends);
+  }
+
+  /** Places in use, whatever their state. */
+  get size(): number {
+    return this.#roster.size;
+  }
+
+  get bounds(): Bounds {
+    return this.#retirement.bounds;
   }
 
   get health(): Health {
-    return this.#growth.health;
+    return this.#supply.health;
+  }
+
+  /** What dials fail with at present. */
+  get failure(): unknown {
+    return this.#supply.failure;
   }
 
   get closeReasons(): ReadonlyMap<CloseReason, number> {
     return this.#closer.reasons;
   }
 
+  census(): Census {
+    return this.#roster.census();
+  }
+
+  leased(): Iterable<{ slot: Slot<Connection>; holder: Holder; since: number }> {
+    return this.#roster.leased();
+  }
+
+  leasedBy(group: string): number {
+    return this.#roster.leasedBy(group);
+  }
+
+  figures(waiting: number): PoolFigures {
+    const { settings, clock } = this.#fittings;
+    return this.#roster.figures({ pool: settings.name, max: this.bounds.max, waiting, now: clock.now() });
+  }
+
+  /** Whether no connection is open. */
+  isBare(): boolean {
+    return this.#roster.live() === 0;
+  }
+
+  /** Whether as many are open as shall be. */
+  isReady(): boolean {
+    return this.#roster.live() >= this.#supply.minimum();
+  }
+
   /** Since when connections have come back without a break; infinity while they do not. */
   servingSince(): number {
-    return this.#isAccepting() && this.roster.live() > 0 ? this.#servingSince : Number.POSITIVE_INFINITY;
+    return this.#supply.servingSince();
   }
 
   /** Callers were kept waiting on purpose: what they waited so far says nothing about load. */
   resumed(): void {
-    this.#servingSince = this.#fittings.clock.now();
+    this.#supply.resumed();
   }
 
-  /** Connections to be kept open now. */
-  minimum(): number {
-    const wantsOne = this.#ends.isReadyAwaited() || this.#isToStart();
-    return Math.max(this.retirement.size.min, wantsOne ? 1 : 0);
+  grow(now: number): void {
+    this.#supply.grow(now);
+  }
+
+  /** Whether the connection on top has lain for so long that the machine may have slept meanwhile. */
+  isRested(now: number): boolean {
+    const top = this.#roster.top();
+    return top !== undefined && now - top.state.since > RESTED_MILLIS;
   }
 
   /** The connection on top, if it may be lent as it is. What may not be kept is retired on the way. */
   fit(now: number): Slot<Connection> | undefined {
-    for (let slot = this.roster.top(); slot !== undefined; slot = this.roster.top()) {
-      const reason = this.retirement.of(slot, now);
-      if (reason === undefined) return this.retirement.isFresh(slot, now) ? slot : undefined;
+    for (let slot = this.#roster.top(); slot !== undefined; slot = this.#roster.top()) {
+      const reason = this.#retirement.of(slot, now);
+      if (reason === undefined) return this.#retirement.isFresh(slot, now) ? slot : undefined;
       this.#retire(slot, reason);
     }
     return undefined;
   }
 
+  lend(slot: Slot<Connection>, holder: Holder, now: number): void {
+    const { connection } = this.#roster.unshelve(slot);
+    slot.move({ kind: 'leased', since: now, connection, holder });
+    slot.uses += 1;
+  }
+
+  /** A lease has ended: what becomes of its connection is said next. */
+  gaveBack(slot: Slot<Connection>, heldMillis: number, now: number): void {
+    slot.usedAt = now;
+    this.#supply.gaveBack(now, heldMillis);
+  }
+
   /** A connection has become fit: it is idle now, unless its time has come. */
   keep(slot: Slot<Connection>, now: number, connection: Connection = slot.connection): void {
-    this.roster.shelve(slot, connection, now);
-    const reason = this.#stage === 'ending' ? 'pool-closed' : this.retirement.of(slot, now);
+    this.#roster.shelve(slot, connection, now);
+    const reason = this.#ends.isEnding() ? 'pool-closed' : this.#retirement.of(slot, now);
     if (reason === undefined) this.#fittings.seam.rest(connection);
     else this.#retire(slot, reason);
   }
@@ -105,44 +163,18 @@ export class Stock<Connection> {
     this.#tending.tend(slot, task);
   }
 
-  close(slot: Slot<Connection>, reason: CloseReason, error?: unknown): void {
-    this.#closer.close(slot, reason, error);
+  close(slot: Slot<Connection>, reason: CloseReason): void {
+    this.#closer.close(slot, reason);
   }
 
-  gaveBack(now: number, heldMillis: number): void {
-    this.#growth.gaveBack(now, heldMillis);
-  }
-
-  /** Starts as many dials as the line, the minimum and the server's health call for. */
-  grow(now: number): void {
-    const room = this.retirement.ceiling() - this.roster.size;
-    if (this.#stage === 'ending' || room <= 0) return;
-    const { connecting, idle, leased, tending } = this.roster.census();
-    const live = idle + leased + tending;
-    // A broken server is probed on: whoever comes next shall not have to find out that it is back.
-    const minimum = Math.max(this.minimum(), this.health.kind === 'broken' ? 1 : 0);
-    const waiting = this.#ends.servable();
-    const demand = { waiting, checking: tending, working: leased, connecting, missing: minimum - live, room };
-    for (let dials = this.#growth.dials(demand, now); dials > 0; dials -= 1) this.#dial(now);
-  }
-
-  /** Checks stale idle connections, as many as somebody waits for: more of them when the first ones hang. */
-  checkFor(waiting: number, now: number): void {
-    let missing = waiting - this.roster.tendedSince(now - HANGING_MILLIS);
-    for (let slot = this.roster.top(); slot !== undefined && missing > 0; slot = this.roster.top(), missing -= 1) {
-      this.#check(slot);
-    }
-    const lookAgain = (): void => {
-      this.#secondLook = undefined;
-      this.#ends.changed();
-    };
-    const another = waiting > 0 && this.roster.top() !== undefined;
-    if (another) this.#secondLook ??= this.#fittings.clock.after(HANGING_MILLIS + 1, lookAgain);
+  /** Has stale idle connections checked for those who wait. */
+  checkStale(now: number): void {
+    this.#checks.serve(now);
   }
 
   /** Something was wrong that may be wrong with all: whatever is idle is checked before it is lent. */
-  suspectAll(restingBefore: number = Number.POSITIVE_INFINITY): void {
-    for (const slot of [...this.roster.idle]) if (slot.state.since < restingBefore) this.#check(slot);
+  suspectAll(): void {
+    this.#checks.suspectAll();
   }
 
   /** What a failed statement, or a lost connection, says about the others. */
@@ -151,7 +183,7 @@ export class Stock<Connection> {
     const contagion = seam.contagion(slot.connection, error);
     if (contagion === 'suspect') this.suspectAll();
     // A write sent to a replica by mistake looks like a failover: it must not cost a new pool at every request.
-    const { number, since } = this.retirement.generation;
+    const { number, since } = this.#retirement.generation;
     const isOld = clock.now() - since >= STALE_AFTER_MILLIS;
     if (contagion === 'stale' && slot.generation === number && isOld) this.invalidate('stale');
   }
@@ -159,107 +191,61 @@ export class Stock<Connection> {
   /** From now on only connections that are opened from now on are kept. */
   invalidate(reason: string): void {
     const { settings, clock } = this.#fittings;
-    this.retirement.newGeneration(clock.now());
+    this.#retirement.newGeneration(clock.now());
     publish('lifeguard:pool:invalidated', () => ({ pool: settings.name, reason }));
-    for (const slot of [...this.roster.idle]) this.#retire(slot, 'invalidated');
+    for (const slot of [...this.#roster.idle]) this.#retire(slot, 'invalidated');
   }
 
   resize(min: number, max: number): void {
-    Object.assign(this.retirement.size, { min, max });
-    for (const slot of [...this.roster.idle]) if (this.retirement.isSurplus()) this.#retire(slot, 'surplus');
+    this.#retirement.resize(min, max);
+    for (const slot of [...this.#roster.idle]) if (this.#retirement.isSurplus()) this.#retire(slot, 'surplus');
   }
 
   /** Called by the upkeep: what only time brings about. */
   tick(now: number): void {
-    this.#growth.tick(now);
-    for (const slot of [...this.roster.idle]) {
-      const reason = this.retirement.of(slot, now);
+    this.#supply.tick(now);
+    for (const slot of [...this.#roster.idle]) {
+      // A subscriber may have taken it while one before it was closed.
+      if (slot.state.kind !== 'idle') continue;
+      const reason = this.#retirement.of(slot, now);
       if (reason !== undefined) this.#retire(slot, reason);
-      else if (this.retirement.isIdleForLong(slot, now)) this.#retire(slot, 'idle');
-      else if (this.retirement.isDueForKeepalive(slot, now)) this.#check(slot);
+      else if (this.#retirement.isIdleForLong(slot, now)) this.#retire(slot, 'idle');
+      else if (this.#retirement.isDueForKeepalive(slot, now)) this.#checks.begin(slot);
     }
-    this.#closer.enforceCap(this.roster.slots);
+    this.#closer.enforceCap(this.#roster.slots);
   }
 
   /** No more dials; whatever is idle or on its way goes. */
   end(): void {
-    this.#stage = 'ending';
-    this.#growth.stop();
-    for (const slot of [...this.roster.slots]) {
-      if (slot.state.kind === 'idle') this.#retire(slot, 'pool-closed');
-      else if (slot.state.kind === 'connecting') this.#dialer.abandon(slot);
-    }
+    this.#supply.stop();
+    for (const slot of [...this.#roster.idle]) this.#retire(slot, 'pool-closed');
   }
 
   /** Closes what is still leased or tended, under its holder's hands. */
   endByForce(): void {
-    for (const slot of [...this.roster.slots]) {
+    for (const slot of [...this.#roster.slots]) {
       if (slot.state.kind === 'leased' || slot.state.kind === 'tending') this.close(slot, 'pool-closed');
     }
   }
 
   cutOff(): void {
-    this.#closer.cutOffAll(this.roster.slots);
+    this.#closer.cutOffAll(this.#roster.slots);
   }
 
-  #isAccepting(): boolean {
-    return this.health.kind === 'healthy' || this.health.kind === 'recovering';
+  /** Harmless for one that is not idle any more: subscribers to the end of another may have taken it. */
+  #retire(slot: Slot<Connection>, reason: CloseReason, error?: unknown): void {
+    if (slot.state.kind !== 'idle') return;
+    this.#roster.unshelve(slot);
+    this.#closer.close(slot, reason, error);
   }
 
-  #isToStart(): boolean {
-    return this.#stage === 'starting' && this.#fittings.settings.startup !== 'lazy';
-  }
-
-  #dial(now: number): void {
-    this.#slotIds += 1;
-    const slot = new Slot<Connection>(this.#slotIds, this.retirement.generation.number, now);
-    this.roster.slots.add(slot);
-    this.#dialer.dial(slot);
-  }
-
-  #retire(slot: Slot<Connection>, reason: CloseReason): void {
-    this.#unshelve(slot);
-    this.#closer.close(slot, reason);
-  }
-
-  #check(slot: Slot<Connection>): void {
-    this.#unshelve(slot);
-    this.#tending.tend(slot, 'check');
-  }
-
-  #unshelve(slot: Slot<Connection>): void {
-    this.roster.unshelve(slot);
-    this.#fittings.seam.wake(slot.connection);
-  }
-
-  #onOpened(slot: Slot<Connection>, connection: Connection, dialMillis: number): void {
-    const { clock, settings } = this.#fittings;
-    const now = clock.now();
-    if (this.#stage === 'starting') this.#stage = 'running';
-    this.#growth.limits.breakAfterMillis = BREAK_AFTER.lazy;
-    const wasBroken = this.health.kind === 'broken';
-    if (this.roster.live() === 0 || !this.#isAccepting()) this.#servingSince = now;
-    this.#growth.dialSucceeded(dialMillis, now);
-    if (wasBroken) publish('lifeguard:pool:breaker', () => ({ pool: settings.name, state: 'closed' }));
-    slot.expiresAt = now + this.retirement.lifetime();
-    slot.usedAt = now;
-    publish('lifeguard:pool:opened', () => ({ pool: settings.name, slot: slot.id, dialMillis }));
-    this.keep(slot, now, connection);
+  #onOpened(slot: Slot<Connection>, connection: Connection): void {
+    this.keep(slot, this.#fittings.clock.now(), connection);
     this.#ends.opened();
     this.#ends.changed();
   }
 
-  #onDialFailed(slot: Slot<Connection>, error: unknown, startedAt: number): void {
-    if (slot.state.kind === 'closed') this.roster.slots.delete(slot);
-    const { seam, clock, settings } = this.#fittings;
-    const permanent = seam.isPermanent(error);
-    const now = clock.now();
-    const { attempts, retryAt, opened } = this.#growth.dialFailed(error, { permanent, startedAt, now });
-    publish('lifeguard:pool:dial-failed', () => {
-      const retryInMillis = Math.max(0, retryAt - now);
-      return { pool: settings.name, slot: slot.id, attempts, retryInMillis, error: nameOf(error) };
-    });
-    if (opened) publish('lifeguard:pool:breaker', () => ({ pool: settings.name, state: 'open', error: nameOf(error) }));
+  #onDialFailed(error: unknown, permanent: boolean): void {
     this.#ends.dialFailed(error, permanent);
     this.#ends.changed();
   }
@@ -268,10 +254,7 @@ export class Stock<Connection> {
   #onLost(slot: Slot<Connection>, error: unknown): void {
     const { kind } = slot.state;
     if (kind !== 'idle' && kind !== 'leased') return;
-    if (kind === 'idle') {
-      this.roster.unshelve(slot);
-      this.#closer.close(slot, 'lost', error);
-    }
+    if (kind === 'idle') this.#retire(slot, 'lost', error);
     this.learn(slot, error);
     this.#ends.changed();
   }
@@ -283,18 +266,18 @@ export class Stock<Connection> {
 
   #onTendingFailed(slot: Slot<Connection>, reason: CloseReason, error: unknown): void {
     // Not those that were opened meanwhile: where every check fails, dialling and checking would never end.
-    if (reason === 'check-failed') this.suspectAll(slot.state.since);
+    if (reason === 'check-failed') this.#checks.suspectAll(slot.state.since);
     this.#closer.close(slot, reason, error);
     this.#ends.changed();
   }
 
   #onClosed(slot: Slot<Connection>): void {
-    this.roster.slots.delete(slot);
+    this.#roster.remove(slot);
     this.#ends.changed();
   }
 }
 
-/** Unbroken failure for this long, and callers are no longer kept waiting (DESIGN.md §5.14). */
-const BREAK_AFTER = { lazy: 2_000, wait: Number.POSITIVE_INFINITY, fail: 0 } as const;
-
 const STALE_AFTER_MILLIS = 5_000;
+
+/** Under load connections rest for less, and need no look at a second clock. */
+const RESTED_MILLIS = 50;

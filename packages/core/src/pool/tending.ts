@@ -1,3 +1,4 @@
+import { Limit } from './limit.ts';
 import type { Fittings } from './pool-settings.ts';
 import type { CloseReason } from './seam.ts';
 import type { Slot, SlotState, Task } from './slot.ts';
@@ -26,7 +27,7 @@ export class Tending<Connection> {
       if (slot.state === state) this.#ends.failed(slot, REASONS[task], error);
     };
     const millis = this.#limitOf(task);
-    const limit = clock.after(millis, () => fail(new Error(`no answer within ${millis} ms`)));
+    const limit = new Limit(clock, millis, () => fail(noAnswer(millis)));
     this.#run(connection, task)
       .finally(() => limit.cancel())
       .then(() => {
@@ -54,7 +55,9 @@ export class Tending<Connection> {
   }
 }
 
-const REASONS = { check: 'check-failed', clean: 'clean-failed', interrupt: 'interrupt-failed' } as const;
+/** Named as the system names it: its event shows no more than the name. */
+function noAnswer(millis: number): Error {
+  return Object.assign(new Error(`no answer within ${millis} ms`), { code: 'ETIMEDOUT' });
+}
 
-/** What the house has not done with a connection by then is not waited for while another one lies idle. */
-export const HANGING_MILLIS = 20;
+const REASONS = { check: 'check-failed', clean: 'clean-failed', interrupt: 'interrupt-failed' } as const;

@@ -8,9 +8,8 @@ export class Upkeep {
   readonly #clock: Clock;
   readonly #ends: UpkeepEnds;
   readonly #periodMillis: number;
-  #timer: Timer | undefined;
-  #due = Number.POSITIVE_INFINITY;
-  #wallDue = Number.POSITIVE_INFINITY;
+  /** The tick to come, and when it is due on either clock. */
+  #next: { readonly timer: Timer; readonly due: number; readonly wallDue: number } | undefined;
 
   constructor(settings: PoolSettings, clock: Clock, ends: UpkeepEnds) {
     this.#settings = settings;
@@ -19,38 +18,55 @@ export class Upkeep {
     this.#periodMillis = periodFor(settings);
   }
 
-  /** The instant by which the process was certainly asleep, frozen or blocked if no tick has come. */
-  get lateAt(): number {
-    return this.#due + LATE_MILLIS;
+  /**
+   * Whoever asks before a late tick has run must not get a connection that it would have had checked. The wall clock
+   * is looked at too where that is worth its price.
+   */
+  mind(now: number, alsoWall: boolean): void {
+    const next = this.#next;
+    if (next === undefined) return;
+    if (now > next.due + LATE_MILLIS) this.#ends.late();
+    else if (alsoWall) this.#mindWall(next);
   }
 
   /** Harmless when it runs already. */
   start(): void {
-    if (this.#timer === undefined) this.#schedule();
+    if (this.#next === undefined) this.#schedule();
   }
 
   stop(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#due = Number.POSITIVE_INFINITY;
+    this.#next?.timer.cancel();
+    this.#next = undefined;
   }
 
   #schedule(): void {
-    this.#due = this.#clock.now() + this.#periodMillis;
-    this.#wallDue = this.#clock.wall() + this.#periodMillis;
-    this.#timer = this.#clock.after(this.#periodMillis, () => this.#run(), 'idle');
+    const due = this.#clock.now() + this.#periodMillis;
+    const wallDue = this.#clock.wall() + this.#periodMillis;
+    const timer = this.#clock.after(this.#periodMillis, () => this.#run(due, wallDue), 'idle');
+    this.#next = { timer, due, wallDue };
   }
 
-  #run(): void {
+  #run(due: number, wallDue: number): void {
     const now = this.#clock.now();
     // A sleeping laptop may stop one clock and not the other; a wall clock that was set back proves nothing.
-    const lateMillis = Math.max(now - this.#due, this.#clock.wall() - this.#wallDue);
+    const lateMillis = Math.max(now - due, this.#clock.wall() - wallDue);
     this.#schedule();
-    if (lateMillis > LATE_MILLIS) {
-      publish('lifeguard:pool:late-tick', () => ({ pool: this.#settings.name, lateMillis }));
-      this.#ends.late();
-    }
+    if (lateMillis > LATE_MILLIS) this.#late(lateMillis);
     this.#ends.tick(now);
+  }
+
+  /** Once: what was checked since is fit, and the tick that is still to come would have it checked again. */
+  #mindWall({ timer, wallDue }: { timer: Timer; wallDue: number }): void {
+    const lateMillis = this.#clock.wall() - wallDue;
+    if (lateMillis <= LATE_MILLIS) return;
+    timer.cancel();
+    this.#schedule();
+    this.#late(lateMillis);
+  }
+
+  #late(lateMillis: number): void {
+    publish('lifeguard:pool:late-tick', () => ({ pool: this.#settings.name, lateMillis }));
+    this.#ends.late();
   }
 }
 

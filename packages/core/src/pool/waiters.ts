@@ -5,8 +5,17 @@ export type Priority = 'high' | 'normal' | 'low';
 
 /** Whoever asks for connections more than once: what it has begun goes ahead of what others have not. */
 export class Owner {
+  #standing: 'newcomer' | 'admitted' = 'newcomer';
+
   /** `admitted` from the first connection on. */
-  standing: 'newcomer' | 'admitted' = 'newcomer';
+  get standing(): 'newcomer' | 'admitted' {
+    return this.#standing;
+  }
+
+  /** @internal Called by the pool that lends it the first one. */
+  admit(): void {
+    this.#standing = 'admitted';
+  }
 }
 
 /** What a caller asks for. Without a deadline it waits as long as the pool's own limit says. */
@@ -105,12 +114,11 @@ class Queue<Connection> {
   }
 }
 
-/** The queues of one group (or of all who named none), most urgent first. */
+/** The queues of one group, most urgent first. */
 type Ranked<Connection> = readonly Queue<Connection>[];
 
 const RANKS = 6;
 const PRIORITY_RANK: Readonly<Record<Priority, number>> = { high: 0, normal: 2, low: 4 };
-const UNGROUPED = '';
 
 export function isAdmitted({ owner }: AcquireRequest): boolean {
   return owner?.standing === 'admitted';
@@ -126,7 +134,8 @@ function rankOf(request: AcquireRequest): number {
  * next one is the earliest ticket among the heads: the number of groups bounds the work, not the number of waiters.
  */
 export class Waiters<Connection> {
-  readonly #groups = new Map<string, Ranked<Connection>>();
+  /** By name; those who named none are a group without a limit. */
+  readonly #groups = new Map<string | undefined, Ranked<Connection>>();
   /** Of all queues together, as `Map.size` is of all buckets. */
   #length = 0;
 
@@ -136,19 +145,21 @@ export class Waiters<Connection> {
 
   /** Those of one group, or of all who named none. */
   lengthOf(group: string | undefined): number {
-    return this.#groups.get(group ?? UNGROUPED)?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+    return this.#groups.get(group)?.reduce((sum, { length }) => sum + length, 0) ?? 0;
   }
 
   /** Those of a group who were never given a connection and stand before a newcomer of this priority. */
   newcomersAhead(group: string | undefined, priority: Priority = 'low'): number {
-    const queues = this.#groups.get(group ?? UNGROUPED);
+    const queues = this.#groups.get(group);
     let sum = 0;
     for (let rank = 1; rank <= PRIORITY_RANK[priority] + 1; rank += 2) sum += queues?.[rank]?.length ?? 0;
     return sum;
   }
 
   enqueue(waiter: Waiter<Connection>): void {
-    this.#queuesOf(waiter.request.group ?? UNGROUPED)[rankOf(waiter.request)]?.push(waiter);
+    const queue = this.#queuesOf(waiter.request.group)[rankOf(waiter.request)];
+    if (queue === undefined) throw new Error(`bug: there is no queue for priority ${String(waiter.request.priority)}`);
+    queue.push(waiter);
     this.#length += 1;
   }
 
@@ -165,7 +176,7 @@ export class Waiters<Connection> {
     let sum = 0;
     for (const [group, queues] of this.#groups) {
       const standing = queues.reduce((count, queue) => count + queue.length, 0);
-      sum += group === UNGROUPED || standing === 0 ? standing : Math.min(standing, roomOf(group));
+      sum += group === undefined || standing === 0 ? standing : Math.min(standing, roomOf(group));
     }
     return sum;
   }
@@ -181,6 +192,7 @@ export class Waiters<Connection> {
 
   /** The one who has stood here for the longest time. */
   oldest(): Waiter<Connection> | undefined {
+    if (this.#length === 0) return undefined;
     let oldest: Waiter<Connection> | undefined;
     for (const queues of this.#groups.values()) {
       for (const { head } of queues) {
@@ -192,7 +204,7 @@ export class Waiters<Connection> {
 
   /** The newcomer of a group who has stood here for the longest time. */
   oldestNewcomer(group: string | undefined): Waiter<Connection> | undefined {
-    const queues = this.#groups.get(group ?? UNGROUPED);
+    const queues = this.#groups.get(group);
     let oldest: Waiter<Connection> | undefined;
     for (let rank = 1; rank < RANKS; rank += 2) {
       const head = queues?.[rank]?.head;
@@ -206,12 +218,12 @@ export class Waiters<Connection> {
     for (const [group, queues] of this.#groups) {
       const head = queues[rank]?.head;
       if (head === undefined || (best !== undefined && best.ticket < head.ticket)) continue;
-      if (group === UNGROUPED || roomOf(group) > 0) best = head;
+      if (group === undefined || roomOf(group) > 0) best = head;
     }
     return best;
   }
 
-  #queuesOf(group: string): Ranked<Connection> {
+  #queuesOf(group: string | undefined): Ranked<Connection> {
     let queues = this.#groups.get(group);
     if (queues === undefined) {
       queues = Array.from({ length: RANKS }, () => new Queue<Connection>());

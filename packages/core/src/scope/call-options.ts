@@ -1,35 +1,83 @@
 import { LifeguardError } from '../errors.ts';
-import type { Owner, Priority } from '../pool/waiters.ts';
+import { nearest } from '../option-rules.ts';
+import { Owner, type Priority } from '../pool/waiters.ts';
 
-/** How a single call wants to be treated. */
+/** How a single call wants to be treated. Every part may be absent, and an unknown one is refused. */
 export interface CallOptions {
-  /** Gives up: in the line, or while the statement runs, which is then cancelled on the server. */
+  /** Gives up with `ERR_LIFEGUARD_ABORTED`: in the line, or while the statement runs, which is then cancelled on the server. */
   readonly signal?: AbortSignal | undefined;
-  /** Time limit of the whole call, in milliseconds. For a lease: of the wait for it. */
+  /** Time limit of the whole call, in milliseconds, above 0; then `ERR_LIFEGUARD_DEADLINE`. For a lease: of the wait for it. @default none; the line by `acquireTimeoutMillis`, the statement by the server's `statementTimeoutMillis` */
   readonly timeoutMillis?: number | undefined;
-  /** In errors, leak reports and `snapshot().held`: a route or a job, not data of a request. */
+  /** In errors, leak reports and `snapshot().held`: a route or a job, not data of a request. @default 'query' or 'lease' */
   readonly name?: string | undefined;
-  /** A bulkhead declared in the pool's `groups`. */
+  /** A bulkhead declared in the pool's `groups`. @default none */
   readonly group?: string | undefined;
   /** Who goes first when there is a line. @default normal */
   readonly priority?: Priority | undefined;
-  /** The unit of work that asks: once it was given a connection, it goes ahead of newcomers. */
+  /** The unit of work that asks: once it was given a connection, it goes ahead of newcomers, and is not shed. @default none */
   readonly owner?: Owner | undefined;
 }
 
-const KEYS: ReadonlySet<string> = new Set(['signal', 'timeoutMillis', 'name', 'group', 'priority', 'owner']);
+/** How long one statement on a lease, or `ready()`, may take. */
+export type LimitOptions = Pick<CallOptions, 'signal' | 'timeoutMillis'>;
+
+/** All parts are own ones, so that a polluted prototype cannot fill an absent one. */
+export const NO_OPTIONS: CallOptions = Object.freeze({
+  signal: undefined,
+  timeoutMillis: undefined,
+  name: undefined,
+  group: undefined,
+  priority: undefined,
+  owner: undefined,
+});
+
+export const UNLIMITED: LimitOptions = Object.freeze({ signal: undefined, timeoutMillis: undefined });
+
 const PRIORITIES: ReadonlySet<unknown> = new Set(['high', 'normal', 'low', undefined]);
 
-export function checkCall(options: CallOptions): CallOptions {
-  if (typeof options !== 'object' || options === null) refuse(`options are an object, not ${typeof options}`);
-  for (const key of Object.keys(options)) if (!KEYS.has(key)) refuse(`there is no option "${key}"`);
-  const { timeoutMillis, signal, priority } = options;
+export function checkCall(given: CallOptions): CallOptions {
+  const options = ownOptions(given, NO_OPTIONS, refuse);
+  refuseBadLimits(options);
+  const { name, group, priority, owner } = options;
+  if (name !== undefined && !isText(name)) refuse('name must be a string that is not empty');
+  if (group !== undefined && !isText(group)) refuse('group must be a string that is not empty');
+  if (!PRIORITIES.has(priority)) refuse('priority must be "high", "normal" or "low"');
+  if (owner !== undefined && !(owner instanceof Owner)) refuse('owner must be an Owner: new Owner()');
+  return options;
+}
+
+/** Whose a statement on a lease is, and in which group, the lease has said: naming it again would be a mistake. */
+export function checkLimits(given: LimitOptions): LimitOptions {
+  const options = ownOptions(given, UNLIMITED, (complaint) =>
+    refuse(`${complaint}; it takes signal and timeoutMillis`),
+  );
+  refuseBadLimits(options);
+  return options;
+}
+
+/** A copy of what was given, own parts only. A name that is nearly right is a mistake and no wish to be ignored. */
+export function ownOptions<Options extends object>(
+  given: Options,
+  absent: Options,
+  complain: (complaint: string) => never,
+): Options {
+  if (typeof given !== 'object' || given === null) complain(`options are an object, not ${typeof given}`);
+  const known = Object.keys(absent);
+  for (const key of Object.keys(given)) {
+    if (!known.includes(key)) complain(`there is no option "${key}"${nearest(key, known)}`);
+  }
+  return { ...absent, ...given };
+}
+
+function refuseBadLimits({ timeoutMillis, signal }: LimitOptions): void {
   if (timeoutMillis !== undefined && !(Number.isFinite(timeoutMillis) && timeoutMillis > 0)) {
-    refuse(`timeoutMillis must be a number above 0, not ${timeoutMillis}; leave it out for no limit`);
+    refuse(`timeoutMillis must be a number above 0, not ${String(timeoutMillis)}; leave it out for no limit`);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal must be an AbortSignal');
-  if (!PRIORITIES.has(priority)) refuse('priority must be "high", "normal" or "low"');
-  return options;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }
 
 function refuse(message: string): never {

@@ -1,13 +1,14 @@
 import type { Clock } from '../clock.ts';
 import { nameOf } from '../errors.ts';
 import { leaseEnded, leaseStarted, statementEnded, statementStarted } from '../events.ts';
-import type { QueryResult, Statement } from '../pg/connection.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
+import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { CloseReason, Verdict } from '../pool/seam.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { AcquireRequest, Owner, Priority } from '../pool/waiters.ts';
 import type { CallOptions } from './call-options.ts';
+import type { LeakWatch } from './leak-watch.ts';
 
 /** What every hold of a pool shares. */
 export interface House {
@@ -15,8 +16,9 @@ export interface House {
   readonly clock: Clock;
   readonly pool: Pool<PgConnection>;
   verdictOn(connection: PgConnection): Verdict;
-  /** A lease that was reported as leaked came back after all. */
-  returned(hold: Hold, slot: number, heldMillis: number): void;
+  /** The error of a statement as its caller shall see it. */
+  explain(error: unknown, ranMillis: number): unknown;
+  readonly leaks: Pick<LeakWatch, 'ended'>;
 }
 
 /**
@@ -77,16 +79,17 @@ export class Hold implements AcquireRequest {
     const loan = this.#loan;
     if (loan === undefined) throw new Error('bug: a statement on a hold that has not begun');
     this.lastText = statement.text;
-    const event = { pool: this.#house.name, name: this.name, slot: loan.slot.id, text: statement.text };
-    if (statementStarted.hasSubscribers) statementStarted.publish(event);
+    if (statementStarted.hasSubscribers) statementStarted.publish(this.#event(loan.slot));
     this.#runningSince = this.#house.clock.now();
     try {
       const result = await loan.connection.query<Row>(statement);
-      this.#account(event);
+      this.#answered(loan.slot, undefined);
       return result;
-    } catch (error) {
-      this.#account({ ...event, error: nameOf(error) });
-      this.#house.pool.learn(loan.slot, error);
+    } catch (failure) {
+      const ranMillis = this.#house.clock.now() - (this.#runningSince ?? 0);
+      const error = this.#house.explain(failure, ranMillis);
+      this.#answered(loan.slot, error);
+      this.#house.pool.learn(loan.slot, this, failure);
       throw error;
     }
   }
@@ -95,15 +98,16 @@ export class Hold implements AcquireRequest {
   end(discard?: CloseReason): void {
     const loan = this.#loan;
     if (loan === undefined) return;
+    const isNews = (this.leakedAt !== undefined || discard === 'collected') && !this.isOver;
     this.#loan = undefined;
     if (leaseEnded.hasSubscribers) {
       const heldMillis = this.#house.clock.now() - loan.since;
       const queryingMillis = this.#queriedMillis;
       leaseEnded.publish({ pool: this.#house.name, name: this.name, slot: loan.slot.id, heldMillis, queryingMillis });
     }
-    // What the house took back itself did not come back after all.
-    if (this.leakedAt !== undefined && discard !== 'reclaimed' && discard !== 'collected') {
-      this.#house.returned(this, loan.slot.id, this.#house.clock.now() - loan.since);
+    if (isNews) {
+      const heldMillis = this.#house.clock.now() - loan.since;
+      this.#house.leaks.ended(this, { slot: loan.slot.id, heldMillis, discard });
     }
     const verdict: Verdict =
       discard === undefined ? this.#house.verdictOn(loan.connection) : { kind: 'discard', reason: discard };
@@ -124,12 +128,18 @@ export class Hold implements AcquireRequest {
     }
   }
 
-  #account(event: object): void {
+  #answered(slot: Slot<PgConnection>, error: unknown): void {
     const now = this.#house.clock.now();
     const millis = now - (this.#runningSince ?? now);
     this.#runningSince = undefined;
     this.#queriedMillis += millis;
-    if (statementEnded.hasSubscribers) statementEnded.publish({ ...event, millis });
+    if (!statementEnded.hasSubscribers) return;
+    const event = { ...this.#event(slot), millis };
+    statementEnded.publish(error === undefined ? event : { ...event, error: nameOf(error) });
+  }
+
+  #event({ id }: Slot<PgConnection>): object {
+    return { pool: this.#house.name, name: this.name, slot: id, text: this.lastText };
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Leak, publish, type Warnings } from '../events.ts';
+import type { CloseReason } from '../pool/seam.ts';
 import { Hold } from './hold.ts';
 
 interface LeakSettings {
@@ -42,7 +43,20 @@ export class LeakWatch {
     }
   }
 
-  returned({ name }: Hold, slot: number, heldMillis: number): void {
+  /** One that was reported has ended, or one was found that nobody could have ended any more. */
+  ended(hold: Hold, { slot, heldMillis, discard }: End): void {
+    if (discard === 'collected') this.#collected(hold, heldMillis);
+    // What the house took back itself did not come back after all.
+    else if (discard !== 'reclaimed') this.#returned(hold, slot, heldMillis);
+  }
+
+  #collected(hold: Hold, heldMillis: number): void {
+    this.#suspect(hold);
+    const message = `a lease of "${hold.name}" was never released and was garbage-collected, after ${Math.round(heldMillis)} ms; its connection is closed. ${placeOf(hold.stack)}`;
+    this.#warnings.warn('LIFEGUARD_LEASE_COLLECTED', message, { name: hold.name, heldMillis });
+  }
+
+  #returned({ name }: Hold, slot: number, heldMillis: number): void {
     publish('lifeguard:lease:returned', () => ({ pool: this.#settings.pool, name, slot, heldMillis }));
     this.#warnings.warn(
       'LIFEGUARD_LEASE_RETURNED',
@@ -52,7 +66,7 @@ export class LeakWatch {
 
   #report(hold: Hold, heldMillis: number, now: number): void {
     hold.leakedAt = now;
-    if (this.#suspects.size < MAX_SUSPECTS) this.#suspects.add(hold.name);
+    this.#suspect(hold);
     const leak: Leak = {
       pool: this.#settings.pool,
       name: hold.name,
@@ -65,12 +79,12 @@ export class LeakWatch {
     publish('lifeguard:lease:leaked', () => leak);
     const last =
       leak.lastStatement === undefined ? 'nothing was run on it' : `its last statement was: ${leak.lastStatement}`;
-    const where =
-      leak.stack === undefined
-        ? 'The next ones of this name will record where they were taken.'
-        : `It was taken at\n${leak.stack}`;
-    const message = `a lease of "${hold.name}" is out for ${Math.round(heldMillis)} ms (${Math.round(leak.silentMillis)} ms of them silent); ${last}. ${where}`;
+    const message = `a lease of "${hold.name}" is out for ${Math.round(heldMillis)} ms (${Math.round(leak.silentMillis)} ms of them silent); ${last}. ${placeOf(leak.stack)}`;
     this.#warnings.warn('LIFEGUARD_LEASE_LEAKED', message, { name: hold.name, heldMillis });
+  }
+
+  #suspect({ name }: Hold): void {
+    if (this.#suspects.size < MAX_SUSPECTS) this.#suspects.add(name);
   }
 
   #reclaim(hold: Hold, heldMillis: number): void {
@@ -78,6 +92,19 @@ export class LeakWatch {
     this.#warnings.warn('LIFEGUARD_LEASE_RECLAIMED', message, { name: hold.name, heldMillis });
     hold.end('reclaimed');
   }
+}
+
+/** How a lease ended that was not as it should be. */
+interface End {
+  readonly slot: number;
+  readonly heldMillis: number;
+  readonly discard: CloseReason | undefined;
+}
+
+function placeOf(stack: string | undefined): string {
+  return stack === undefined
+    ? 'The next ones of this name will record where they were taken.'
+    : `It was taken at\n${stack}`;
 }
 
 const SAMPLE = 64;

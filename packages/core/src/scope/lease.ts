@@ -1,6 +1,6 @@
 import { LifeguardError } from '../errors.ts';
-import type { QueryResult, Statement } from '../pg/connection.ts';
-import { type CallOptions, checkCall } from './call-options.ts';
+import type { QueryResult, Statement } from '../pg/statement.ts';
+import { type CallOptions, checkLimits, type LimitOptions, UNLIMITED } from './call-options.ts';
 import type { Hold } from './hold.ts';
 import type { Awaited, Limits } from './patience.ts';
 import { toStatement } from './statement.ts';
@@ -16,8 +16,9 @@ type State =
   | { readonly kind: 'ended'; readonly how: string };
 
 /**
- * A connection on loan, for work that needs one session. It ends once, by `release()` or `discard()`, or by itself at
- * the end of an `await using`; statements on it take turns.
+ * A connection on loan, for work that needs one session: a transaction written by hand, `LISTEN`, a temporary table. It
+ * ends once, by `release()` or `discard()`, or by itself at the end of an `await using`; statements on it take turns.
+ * What it leaves behind in the session is put back before the next borrower; an open transaction costs the connection.
  */
 export class Lease implements AsyncDisposable {
   readonly #time: LeaseTime;
@@ -37,15 +38,16 @@ export class Lease implements AsyncDisposable {
 
   /**
    * Runs a statement on this connection, after those that were asked for before. One that is given up while it runs
-   * ends the lease: what is left of it must not meet the next statement.
+   * ends the lease: what is left of it must not meet the next statement. After the lease has ended, and where it ends
+   * while the statement runs, it rejects with `ERR_LIFEGUARD_LEASE_ENDED`.
    */
   async query<Row = Record<string, unknown>>(
     text: string | Statement,
     values?: readonly unknown[],
-    options: Pick<CallOptions, 'signal' | 'timeoutMillis'> = {},
+    options: LimitOptions = UNLIMITED,
   ): Promise<QueryResult<Row>> {
     const statement = toStatement(text, values);
-    const limits = this.#time.limits(checkCall(options));
+    const limits = this.#time.limits(checkLimits(options));
     const turn: Turn = { phase: 'queued' };
     try {
       const held = this.#held();
@@ -63,11 +65,12 @@ export class Lease implements AsyncDisposable {
     this.#end('released');
   }
 
-  /** Gives the connection away: it is closed and replaced. For a session that is known to be unfit. */
+  /** Ends the lease; the connection is closed and replaced. For a session that is known to be unfit; `reason` is told to those who still use the lease. */
   async discard(reason: string): Promise<void> {
     this.#end(`discarded (${reason})`, 'discarded');
   }
 
+  /** Releases it, also when its block throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
   }

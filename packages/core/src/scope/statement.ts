@@ -1,5 +1,5 @@
 import { LifeguardError } from '../errors.ts';
-import type { Statement } from '../pg/connection.ts';
+import type { Statement } from '../pg/statement.ts';
 
 const KEYS: ReadonlySet<string> = new Set(['text', 'values', 'name', 'rowMode', 'types', 'queryMode']);
 
@@ -15,33 +15,37 @@ export function toStatement(given: string | Statement, values: readonly unknown[
 
 function fromText(text: string, values: readonly unknown[] | undefined): Statement {
   refuseNul(text);
-  if (values !== undefined) checkValues(values);
-  return { ...NOTHING, text, values };
+  if (values === undefined) return { text };
+  checkValues(values);
+  return { text, values };
 }
 
 function fromObject(given: Statement, beside: readonly unknown[] | undefined): Statement {
   for (const key of Object.keys(given)) if (!KEYS.has(key)) refuse(`a statement has no part "${key}"`);
-  const { text, values = beside, ...rest }: Statement = { ...NOTHING, ...given };
-  if (typeof text !== 'string') refuse('a statement needs a text');
-  refuseNul(text);
-  if (rest.name !== undefined) refuseNul(rest.name);
-  if (values !== undefined) checkValues(values);
-  if (beside !== undefined && values !== beside) refuse('values were given twice: in the statement and beside it');
-  return { ...rest, text, values };
+  // No prototype: what a polluted one adds to an absent part is nobody's wish.
+  const own: { -readonly [Part in keyof Statement]: Statement[Part] } = Object.assign(Object.create(null), given);
+  if (typeof own.text !== 'string') refuse('a statement needs a text');
+  refuseNul(own.text);
+  if (own.name !== undefined) checkName(own.name);
+  if (own.types !== undefined && typeof (own.types as { getTypeParser?: unknown } | null)?.getTypeParser !== 'function')
+    refuse('types are an object with getTypeParser(oid, format)');
+  if (own.rowMode !== undefined && own.rowMode !== 'array') refuse('rowMode is "array" or left out');
+  if (own.queryMode !== undefined && own.queryMode !== 'extended') refuse('queryMode is "extended" or left out');
+  if (own.values !== undefined && beside !== undefined)
+    refuse('values were given twice: in the statement and beside it');
+  if (beside !== undefined) own.values = beside;
+  if (own.values !== undefined) checkValues(own.values);
+  return own;
 }
-
-/** All parts are own ones: what a polluted prototype adds to an absent one is nobody's wish. */
-const NOTHING: Omit<Statement, 'text'> = {
-  values: undefined,
-  name: undefined,
-  rowMode: undefined,
-  types: undefined,
-  queryMode: undefined,
-};
 
 /** In the protocol a NUL ends a string: what stands behind it would be read as something else. */
 function refuseNul(part: string): void {
   if (part.includes('\0')) refuse('there is a NUL character in it');
+}
+
+function checkName(name: unknown): void {
+  if (typeof name !== 'string' || name === '') refuse('the name of a prepared statement is a string that is not empty');
+  refuseNul(name);
 }
 
 function checkValues(values: unknown): void {

@@ -42,8 +42,8 @@ test('the page documents every field of a snapshot, and no other', async () => {
 });
 
 test('the page documents every code of a warning', () => {
-  const sources = ['scope/leak-watch.ts', 'pg/pooler.ts'].map((path) => pathOf(`packages/core/src/${path}`));
-  const codes = sources.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/'(LIFEGUARD_\w+)'/g)]);
+  const codes = [...SOURCE.matchAll(/'(LIFEGUARD_\w+)'/g)];
+  expect(codes.length).toBeGreaterThan(4);
   const documented = [...PAGE.rows.keys()].filter((name) => name.startsWith('LIFEGUARD_'));
-  expect(documented.sort()).toEqual([...new Set(codes.map(([, code = '']) => code))].sort());
+  expect(documented.sort()).toEqual(codes.map(([, code = '']) => code).sort());
 });

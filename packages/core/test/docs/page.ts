@@ -51,7 +51,8 @@ export function codesIn(text: string): string[] {
 /** Every page that users read. */
 export function allPages(): Page[] {
   const docs = readdirSync(new URL('docs/', ROOT)).filter((name) => name.endsWith('.md'));
-  return ['README.md', 'ARCHITECTURE.md', ...docs.map((name) => `docs/${name}`)].map((path) => new Page(path));
+  const outside = ['README.md', 'ARCHITECTURE.md', 'packages/core/README.md'];
+  return [...outside, ...docs.map((name) => `docs/${name}`)].map((path) => new Page(path));
 }
 
 export function pathOf(path: string): string {

@@ -6,7 +6,17 @@ import { pathOf } from './page.ts';
 /** What users may import. A name more or less is a decision, and a line in CHANGELOG.md. */
 const VALUES = ['LifeguardError', 'LifeguardPool', 'Owner', 'createPool', 'isLifeguardError'];
 const TYPES = [
-  ...['CallOptions', 'CloseReason', 'ErrorDetails', 'Events', 'HeldTime', 'HookConnection', 'Leak', 'Lease'],
+  ...[
+    'CallOptions',
+    'CloseReason',
+    'Consequence',
+    'ErrorDetails',
+    'Events',
+    'HeldTime',
+    'HookConnection',
+    'Leak',
+    'Lease',
+  ],
   ...['LifeguardErrorCode', 'Logger', 'PoolFigures', 'PoolOptions', 'PoolSnapshot', 'Priority', 'Quantiles'],
   ...['QueryResult', 'Statement'],
 ];

@@ -45,6 +45,26 @@ describe('a free connection', () => {
   });
 });
 
+describe('the figures of an error', () => {
+  test('tell connections in the pool’s own hands from leased ones', async () => {
+    const { rig, holder } = await busyPool({ acquireTimeoutMillis: 100, cleanTimeoutMillis: 60_000 });
+    rig.seam.gates.clean.next(never);
+    rig.giveBack(holder, { kind: 'clean' });
+    const caller = rig.ask('caller');
+    await rig.clock.advance(110);
+    expect(caller.error?.figures).toMatchObject({ size: 1, leased: 0, tending: 1 });
+    expect(caller.error?.message).toContain('0 leased, 1 being checked or cleaned, 0 idle');
+    expect(caller.error?.message).toContain('Connections are being checked, cleaned or interrupted');
+  });
+
+  test('do not mention those hands when they are empty', async () => {
+    const { rig } = await busyPool({ acquireTimeoutMillis: 100 });
+    const caller = rig.ask('caller');
+    await rig.clock.advance(110);
+    expect(caller.error?.message).toContain('1 leased, 0 idle');
+  });
+});
+
 describe('the ceiling', () => {
   test('holds for many callers at once', async () => {
     const rig = new Rig({ max: 3, maxWaiting: 0 });
@@ -170,7 +190,7 @@ describe('a caller who gives up', () => {
     const caller = rig.ask('leaver', { signal: AbortSignal.abort() });
     await rig.clock.settle();
     expect(caller.error?.code).toBe('ERR_LIFEGUARD_ABORTED');
-    expect(rig.pool.snapshot()).toMatchObject({ size: 0, waiting: 0, aborted: 0 });
+    expect(rig.pool.snapshot()).toMatchObject({ size: 0, waiting: 0, aborted: 1 });
     expect(rig.seam.dials).toBe(0);
   });
 

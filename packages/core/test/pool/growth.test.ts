@@ -107,7 +107,7 @@ describe('a dial', () => {
     expect(rig.pool.snapshot()).toMatchObject({ connecting: 1, failedDials: 0 });
     await rig.clock.advance(1_000);
     expect(caller.state).toBe('served');
-    expect(rig.closed()).toEqual({ 'dial-failed': 1 });
+    expect(rig.closed()).toEqual({ 'dial-timed-out': 1 });
   });
 
   test('that comes after it was given up is closed, and counted until then', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { failing, fails, never, ScriptedError, slow } from './gate.ts';
-import { Rig } from './rig.ts';
+import { listen } from './listen.ts';
+import { type Caller, Rig } from './rig.ts';
 
 /** Connections that have lain idle for longer than they may be trusted. */
 async function stalePool(count: number, options: ConstructorParameters<typeof Rig>[0] = {}): Promise<Rig> {
@@ -32,7 +33,7 @@ describe('a check before lending', () => {
   test('is spared for a connection that is new', async () => {
     const rig = new Rig();
     await rig.lease();
-    expect(rig.seam.log).toEqual(['1: dial', '1: open']);
+    expect(rig.seam.log).toEqual(['1: dial', '1: open', '1: introduce']);
   });
 
   test('comes first when a connection was idle for long', async () => {
@@ -73,6 +74,15 @@ describe('a check before lending', () => {
     expect(rig.seam.dials).toBe(8);
     expect(rig.closed()).toEqual({ 'check-failed': 4 });
     expect(rig.pool.snapshot()).toMatchObject({ leased: 1, idle: 3 });
+  });
+
+  test('that gets no answer is told by the name of that failure', async () => {
+    const rig = await stalePool(1);
+    const closing = listen('lifeguard:pool:closing');
+    rig.seam.gates.check.next(never);
+    rig.ask('caller');
+    await rig.clock.advance(1_001);
+    expect(closing).toMatchObject([{ reason: 'check-failed', error: 'ETIMEDOUT' }]);
   });
 
   test('ends at its own limit and goes on within the deadline', async () => {
@@ -218,7 +228,7 @@ describe('a failed statement', () => {
     const rig = new Rig({ max: 3 });
     const [first, ...others] = await rig.leases(3);
     for (const other of others) rig.giveBack(other);
-    rig.pool.learn(first?.slot as never, new ScriptedError('57P02', { contagion: 'suspect' }));
+    rig.learn(first, new ScriptedError('57P02', { contagion: 'suspect' }));
     await rig.clock.settle();
     expect(rig.seam.log.filter((line) => line.endsWith('check')).length).toBe(2);
     expect(rig.pool.snapshot()).toMatchObject({ idle: 2, leased: 1 });
@@ -229,17 +239,29 @@ describe('a failed statement', () => {
     const [first, second, third] = await rig.leases(3);
     await rig.clock.advance(6_000);
     rig.giveBack(third as never);
-    rig.pool.learn(first?.slot as never, new ScriptedError('25006', { contagion: 'stale' }));
+    rig.learn(first, new ScriptedError('25006', { contagion: 'stale' }));
     for (const caller of [first, second]) rig.giveBack(caller as never);
     await rig.clock.settle();
     expect(rig.pool.snapshot()).toMatchObject({ size: 0, closed: { invalidated: 3 } });
+  });
+
+  test('says nothing when its lease has ended, whoever has the connection now', async () => {
+    const rig = new Rig({ max: 2 });
+    const [first, other] = await rig.leases(2);
+    rig.giveBack(other as Caller);
+    rig.giveBack(first as Caller);
+    const next = await rig.lease('next');
+    expect(next.connection).toBe(first?.connection);
+    rig.learn(first, new ScriptedError('57P02', { contagion: 'suspect' }));
+    await rig.clock.settle();
+    expect(rig.seam.log.join()).not.toContain('check');
   });
 
   test('of that kind replaces them once, and not at every statement', async () => {
     const rig = new Rig({ max: 3 });
     const caller = await rig.lease();
     for (let turn = 0; turn < 10; turn += 1) {
-      rig.pool.learn(caller.slot as never, new ScriptedError('25006', { contagion: 'stale' }));
+      rig.learn(caller, new ScriptedError('25006', { contagion: 'stale' }));
       await rig.clock.advance(100);
     }
     rig.giveBack(caller);
@@ -260,6 +282,25 @@ describe('a process that was not awake', () => {
     rig.clock.sleep(3_600_000);
     await rig.clock.advance(1_000);
     expect(rig.seam.log.filter((line) => line.endsWith('check')).length).toBe(3);
+  });
+
+  test('lends none unchecked when only the wall clock went on, and checks them once', async () => {
+    const rig = await watchedPool();
+    rig.clock.sleep(3_600_000);
+    const taken = rig.take();
+    const caller = rig.ask('early');
+    await rig.clock.settle();
+    expect([taken, caller.state]).toEqual([undefined, 'served']);
+    await rig.clock.advance(2_500);
+    expect(rig.seam.log.filter((line) => line.endsWith('check')).sort()).toEqual(['1: check', '2: check', '3: check']);
+  });
+
+  test('does not look at the wall clock for a connection that has hardly rested', async () => {
+    const rig = await watchedPool();
+    rig.giveBack(await rig.lease());
+    rig.clock.sleep(3_600_000);
+    await rig.clock.advance(50);
+    expect(rig.take()).toBeDefined();
   });
 
   test('checks nothing when the wall clock was set back', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
-import { Owner } from '../../src/pool/waiters.ts';
+import { Owner, Waiter, Waiters } from '../../src/pool/waiters.ts';
 import { Rig } from './rig.ts';
 
 /** All connections are out, and stay so until a test gives them back. */
@@ -150,6 +150,15 @@ describe('a bulkhead', () => {
     rig.ask('report', { group: 'reports' });
     rig.ask('plain');
     expect(await drain(rig)).toEqual(['mail', 'report', 'plain']);
+  });
+
+  test('is one also when its name is empty', () => {
+    const line = new Waiters();
+    const request = { name: 'caller', queriedMillis: () => 0 };
+    const ends = { onDue: () => undefined, onAbort: () => undefined };
+    line.enqueue(new Waiter({ ...request, group: '' }, { ticket: 1, since: 0 }, ends));
+    expect([line.lengthOf(''), line.lengthOf(undefined)]).toEqual([1, 0]);
+    expect([line.servable(() => 0), line.next(() => 0)]).toEqual([0, undefined]);
   });
 
   test('refuses a name that was not declared, and says which ones were', async () => {

@@ -137,9 +137,9 @@ describe('the mood of a line', () => {
   test('turns to shedding only when the wait stays above the target', () => {
     const line = new Overload(overload);
     for (let now = 0; now < 5_000; now += 100) expect(line.drops(now % 400 === 0 ? 50 : 150, now)).toBe(false);
-    expect(line.shedding).toBe(false);
+    expect(line.refuses({ ahead: 0, stood: 150, now: 5_000 })).toBe(false);
     for (let now = 5_000; now < 5_600; now += 100) line.drops(150, now);
-    expect(line.shedding).toBe(true);
+    expect(line.refuses({ ahead: 0, stood: 150, now: 5_600 })).toBe(true);
   });
 
   test('calms down when nobody had to be refused for an interval', () => {
@@ -148,7 +148,7 @@ describe('the mood of a line', () => {
     expect(line.drops(300, 700)).toBe(true);
     expect(line.drops(50, 1_100)).toBe(false);
     expect(line.drops(50, 1_300)).toBe(false);
-    expect(line.shedding).toBe(false);
+    expect(line.drops(300, 1_300)).toBe(false);
   });
 
   test('tells when a line will have gone by the time between two services', () => {

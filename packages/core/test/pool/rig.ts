@@ -110,6 +110,12 @@ export class Rig {
     this.pool.giveBack(slot, caller.request, verdict);
   }
 
+  /** A statement of theirs has failed, or of somebody's who had the slot before. */
+  learn(caller: Caller | undefined, error: unknown, slot: Caller['slot'] = caller?.slot): void {
+    if (caller === undefined || slot === undefined) throw new Error('whoever has no connection cannot tell of it');
+    this.pool.learn(slot, caller.request, error);
+  }
+
   giveBackAll(verdict: Verdict = keep): void {
     for (const caller of this.callers) if (caller.state === 'served') this.giveBack(caller, verdict);
   }

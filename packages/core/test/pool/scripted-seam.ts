@@ -2,7 +2,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { Contagion, Seam } from '../../src/pool/seam.ts';
 import { type Gate, never, Script, ScriptedError } from './gate.ts';
 
-type Step = 'connect' | 'check' | 'clean' | 'interrupt' | 'close' | 'confirm';
+type Step = 'connect' | 'introduce' | 'check' | 'clean' | 'interrupt' | 'close' | 'confirm';
 
 export class ScriptedConnection {
   readonly id: number;
@@ -25,6 +25,7 @@ export class ScriptedConnection {
 export class ScriptedSeam implements Seam<ScriptedConnection> {
   readonly gates: Readonly<Record<Step, Script>> = {
     connect: new Script(),
+    introduce: new Script(),
     check: new Script(),
     clean: new Script(),
     interrupt: new Script(),
@@ -65,6 +66,10 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
     else await this.#pass(gate);
     this.#note(`${connection.id}: open`);
     return connection;
+  }
+
+  introduce(connection: ScriptedConnection): Promise<void> {
+    return this.#tend('introduce', connection);
   }
 
   check(connection: ScriptedConnection): Promise<void> {

@@ -1,15 +1,8 @@
-import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { channel } from 'node:diagnostics_channel';
 import { describe, expect, onTestFinished, test } from '@lifeguard/testkit/vitest';
-import type { EventName } from '../../src/events.ts';
 import { fails, never, slow } from './gate.ts';
+import { listen } from './listen.ts';
 import { Rig } from './rig.ts';
-
-/** What is told on a channel while the test runs. */
-function listen(name: EventName, heard: (event: never) => void): void {
-  const listener = (event: unknown) => void heard(event as never);
-  subscribe(name, listener);
-  onTestFinished(() => void unsubscribe(name, listener));
-}
 
 describe('a snapshot', () => {
   test('is frozen, and does not change when the pool does', async () => {
@@ -52,6 +45,22 @@ describe('a snapshot', () => {
       before = after;
     }
     expect(before.acquired + before.timeouts + before.waiting).toBe(120);
+  });
+
+  test('counts every refusal once, and by its kind', async () => {
+    const rig = new Rig({ max: 1, maxWaiting: 3, acquireTimeoutMillis: 100 });
+    await rig.lease('holder');
+    const signal = AbortSignal.abort();
+    rig.ask('had given up', { signal });
+    rig.ask('too late', { deadline: rig.clock.now() });
+    const giveUp = new AbortController();
+    rig.ask('gives up', { signal: giveUp.signal });
+    rig.ask('out of time');
+    rig.ask('out of its own time', { deadline: rig.clock.now() + 50 });
+    rig.ask('one too many');
+    giveUp.abort();
+    await rig.clock.advance(200);
+    expect(rig.pool.snapshot()).toMatchObject({ acquired: 1, timeouts: 3, aborted: 2, shed: 1, waiting: 0 });
   });
 
   test('accounts for connections opened, closed and there', async () => {

@@ -1,4 +1,4 @@
-import { type FaultProxy, type PostgresServer, startProxy, startStandby, waitUntil } from '@lifeguard/testkit';
+import { type FaultProxy, type PostgresServer, passes, startProxy, startStandby, waitUntil } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test, vi } from '@lifeguard/testkit/vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { LifeguardPool, PoolOptions } from '../../src/index.ts';
@@ -8,7 +8,7 @@ describe('a stale idle connection', () => {
   test('is replaced before it is lent when its line is dead', async ({ server }) => {
     const { pool, proxy } = await pooled(server, { max: 1, validateAfterIdleMillis: 1, checkTimeoutMillis: 50 });
     const before = await pidOf(pool);
-    await idleFor(pool, 2);
+    await passes(3, 'validateAfterIdleMillis');
     proxy.halfOpen('client');
     const next = await pool.lease();
     expect(await pidOf(next)).not.toBe(before);
@@ -27,7 +27,7 @@ describe('a stale idle connection', () => {
   test('makes the others suspect', async ({ server }) => {
     const { pool, proxy } = await pooled(server, { min: 4, validateAfterIdleMillis: 1, checkTimeoutMillis: 50 });
     await pool.ready();
-    await idleFor(pool, 2);
+    await passes(3, 'validateAfterIdleMillis');
     proxy.halfOpen('client');
     expect(await answerOf<number>(pool, 'select 1')).toBe(1);
     await waitUntil(() => pool.snapshot().closed['check-failed'] === 4, { what: 'all four to be given up' });
@@ -36,15 +36,17 @@ describe('a stale idle connection', () => {
 
   test('is found by the keepalive where it lies', async ({ server }) => {
     const { pool, proxy } = await pooled(server, { max: 1, keepaliveMillis: 40, checkTimeoutMillis: 50 });
-    await pool.query('select 1');
+    const before = await pidOf(pool);
     proxy.halfOpen('client');
     await waitUntil(() => pool.snapshot().closed['check-failed'] === 1, { what: 'the keepalive to notice' });
+    expect(await pidOf(pool)).not.toBe(before);
+    expect(pool.snapshot()).toMatchObject({ size: 1, opened: 2, closed: { 'check-failed': 1 } });
   });
 
   test('whose check is answered late is not lent', async ({ server }) => {
     const { pool, proxy } = await pooled(server, { max: 1, validateAfterIdleMillis: 1, checkTimeoutMillis: 40 });
     const before = await pidOf(pool);
-    await idleFor(pool, 2);
+    await passes(3, 'validateAfterIdleMillis');
     proxy.set({ latencyMillis: 60 });
     const next = pidOf(pool);
     await waitUntil(() => pool.snapshot().closed['check-failed'] === 1, { what: 'the check to fail' });
@@ -57,6 +59,8 @@ describe('a stale idle connection', () => {
     await Promise.all(Array.from({ length: 5 }, () => pool.query('select pg_sleep(0.05)')));
     await waitUntil(() => pool.snapshot().closed.idle === 3, { what: 'three to be closed' });
     await database.waitFor('two are left', (all) => all.length === 2);
+    await passes(120, 'the idle time of the two that are left, twice');
+    expect(pool.snapshot()).toMatchObject({ size: 2, idle: 2, opened: 5, closed: { idle: 3 } });
   });
 
   test('is checked before it is lent after the process was asleep', async ({ server }) => {
@@ -205,6 +209,25 @@ describe('a server that cannot be reached', () => {
     expect(await outcomesOf(calls)).toEqual(['ok', 'ok']);
   });
 
+  test('fails ready() with the figures and the last dial when its time is up', async ({ server }) => {
+    const { pool } = await pooled(server, { startup: STARTUPS.wait }, 'refusing');
+    const error = await errorOf(pool.ready({ timeoutMillis: 60 }));
+    expect(error).toMatchObject({
+      ...{ code: 'ERR_LIFEGUARD_UNAVAILABLE', statusCode: 503, retryAfterSeconds: 1 },
+      ...{ figures: { max: 10, idle: 0 }, cause: { code: 'ECONNREFUSED' } },
+    });
+    expect(error.message).toMatch(/not ready within 60 ms; size \d of 10.*ECONNREFUSED/);
+  });
+
+  test('fails ready() as given up when its caller leaves', async ({ server }) => {
+    const { pool } = await pooled(server, { startup: STARTUPS.wait }, 'refusing');
+    const signal = AbortSignal.timeout(20);
+    expect(await errorOf(pool.ready({ signal, timeoutMillis: 5_000 }))).toMatchObject({
+      code: 'ERR_LIFEGUARD_ABORTED',
+      cause: { name: 'TimeoutError' },
+    });
+  });
+
   test('breaks the circuit of a lazy pool, which mends it alone', async ({ server }) => {
     const { pool, proxy } = await pooled(server, { startup: STARTUPS.lazy }, 'refusing');
     const breaker = listen('lifeguard:pool:breaker', pool);
@@ -258,10 +281,13 @@ describe('a server that cannot be reached', () => {
     const { pool, proxy } = await pooled(server, { max: 10 });
     proxy.refuse();
     const asked: Promise<unknown>[] = [];
-    const end = performance.now() + 2_500;
+    let phase: 'traffic' | 'over' = 'traffic';
+    passes(2_500, 'the breaker opens after two seconds of failure').then(() => {
+      phase = 'over';
+    });
     const ask = (): boolean => {
       asked.push(errorOf(pool.query('select 1', [], { timeoutMillis: 200 })));
-      return performance.now() > end;
+      return phase === 'over';
     };
     await waitUntil(ask, { what: 'the traffic', everyMillis: 2 });
     await Promise.all(asked);
@@ -338,10 +364,4 @@ async function pooled(
   onTestFinished(() => proxy.close());
   if (entrance === 'refusing') proxy.refuse();
   return { pool: openPool(proxy.connection(), { closeTimeoutMillis: 100, ...options }), proxy };
-}
-
-/** Waits until nothing has been lent for so many milliseconds. */
-async function idleFor(pool: LifeguardPool, millis: number): Promise<void> {
-  const since = performance.now();
-  await waitUntil(() => pool.snapshot().leased === 0 && performance.now() - since > millis, { what: 'idleness' });
 }

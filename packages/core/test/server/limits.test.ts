@@ -70,8 +70,36 @@ describe('the limits of a direct connection', () => {
   test('end a statement on the server and keep the connection', async ({ database }) => {
     const pool = openPool(database.connection, { max: 1, statementTimeoutMillis: 30 });
     const before = await pidOf(pool);
-    await errorOf(pool.query('select pg_sleep(30)'));
+    const error = await errorOf(pool.query('select pg_sleep(30)'));
+    expect(error).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE', statusCode: 504, cause: { code: '57014' } });
+    expect(error.message).toContain('30 ms (statement_timeout)');
     expect(await pidOf(pool)).toBe(before);
+  });
+
+  test('are not blamed for a statement that somebody else cancels', async ({ database }) => {
+    const pool = openPool(database.connection, { max: 1, statementTimeoutMillis: 20_000 });
+    const answer = errorOf(pool.query('select pg_sleep(30)'));
+    await database.waitFor('it runs', (all) => all.some(({ query }) => query.includes('pg_sleep')));
+    await database.query(`select pg_cancel_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'`);
+    expect(await answer).toMatchObject({ code: '57014', message: expect.stringContaining('user request') });
+  });
+
+  test('are not blamed for a shorter limit of the user', async ({ database }) => {
+    const pool = openPool(database.connection, { max: 1, statementTimeoutMillis: 20_000 });
+    const lease = await pool.lease();
+    await lease.query('set statement_timeout = 20');
+    expect(await errorOf(lease.query('select pg_sleep(30)'))).toMatchObject({ code: '57014' });
+    await lease.release();
+  });
+
+  test('end a transaction that lasts too long, and say so', async ({ database }) => {
+    const pool = openPool(database.connection, { max: 1, transactionTimeoutMillis: 50 });
+    const lease = await pool.lease();
+    await lease.query('begin');
+    const error = await errorOf(lease.query('select pg_sleep(30)'));
+    expect(error).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE', cause: { code: '25P04' } });
+    await lease.release();
+    expect(await answerOf<number>(pool, 'select 1')).toBe(1);
   });
 
   test('end a lease that sits in a transaction, and its slot is free again', async ({ database }) => {
@@ -80,7 +108,8 @@ describe('the limits of a direct connection', () => {
     await lease.query('begin');
     await database.waitFor('the session is ended', (all) => all.length === 0);
     const error = await errorOf(lease.query('select 1'));
-    expect(error).toMatchObject({ consequence: 'nothing-sent', cause: { code: '25P03' } });
+    expect(error).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE', consequence: 'nothing-sent' });
+    expect(error.cause).toMatchObject({ code: '25P03' });
     await lease.release();
     expect(await answerOf<number>(pool, 'select 1')).toBe(1);
   });

@@ -1,7 +1,9 @@
+import diagnostics from 'node:diagnostics_channel';
+import { Socket } from 'node:net';
 import { startProxy, waitUntil } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test } from '@lifeguard/testkit/vitest';
 import type { LifeguardPool } from '../../src/index.ts';
-import { accidents, answerOf, errorOf, listen, openPool, pidOf } from './rig.ts';
+import { accidents, answerOf, errorOf, listen, openPool, outcomesOf, pidOf } from './rig.ts';
 
 type End = (pid: number, world: World) => unknown;
 
@@ -150,6 +152,38 @@ test('a crash of another backend is told by the notice that came with it', async
   await lease.release();
   await allIsWell(world);
 });
+
+describe('a connection that ends in the moment it is lent', () => {
+  for (const [times, outcome, retries] of [
+    [1, 'ok', 1],
+    [2, 'ok', 2],
+    [3, 'ERR_LIFEGUARD_CONNECTION_LOST', 2],
+  ] as const) {
+    test(`${times} times in a row makes ${retries} retries: ${outcome}`, async ({ database }) => {
+      const sockets: Socket[] = [];
+      const stream = (): Socket => sockets[sockets.push(new Socket()) - 1] as Socket;
+      const pool = openPool(database.connection, { max: 4, closeTimeoutMillis: 50, stream });
+      const started = listen('lifeguard:lease:started', pool);
+      onLent(pool, () => started.length <= times && sockets.forEach(breakDown));
+      expect(await outcomesOf([pool.query('select 1')])).toEqual([outcome]);
+      expect(pool.snapshot().retries).toBe(retries);
+    });
+  }
+});
+
+/** At once, as no network can. */
+function breakDown(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.emit('error', new Error('as planned'));
+  socket.destroy();
+}
+
+/** Between the loan and the statement. */
+function onLent({ name }: LifeguardPool, act: () => unknown): void {
+  const listener = (message: unknown): unknown => (message as { pool: string }).pool === name && act();
+  diagnostics.subscribe('lifeguard:lease:started', listener);
+  onTestFinished(() => void diagnostics.unsubscribe('lifeguard:lease:started', listener));
+}
 
 interface World {
   readonly server: import('@lifeguard/testkit').PostgresServer;

@@ -1,5 +1,6 @@
-import { describe, expect, test } from '@lifeguard/testkit/vitest';
-import { createPool, type LifeguardPool, type PoolOptions } from '../../src/index.ts';
+import { describe, expect, onTestFinished, test, vi } from '@lifeguard/testkit/vitest';
+import { createPool, type LifeguardPool, Owner, type PoolOptions } from '../../src/index.ts';
+import { readOptions } from '../../src/options.ts';
 import { answerOf, errorOf, openPool, outcomesOf } from './rig.ts';
 
 type Given = PoolOptions & Record<string, unknown>;
@@ -45,6 +46,12 @@ const REFUSED: readonly [given: Record<string, unknown>, said: RegExp][] = [
   [{ groups: { a: { maxConcurrent: 0 } } }, /at least 1/],
   [{ groups: { a: {} } }, /without maxConcurrent/],
   [{ groups: { a: { max: 1 } } }, /unknown part "max"/],
+  [{ groups: [] }, /must be an object of \{ maxConcurrent \} by name/],
+  [{ groups: { a: [] } }, /must be an object of maxConcurrent/],
+  [{ groups: { '': { maxConcurrent: 1 } } }, /without a name/],
+  [{ overload: [] }, /must be an object/],
+  [{ sslnegotiation: 'direct' }, /set "ssl"/],
+  [{ sslnegotiation: 'direct', ssl: false }, /set "ssl"/],
   [{ name: '' }, /printable/],
   [{ name: 'a\0b' }, /NUL/],
   [{ name: 'café' }, /printable/],
@@ -101,6 +108,31 @@ describe('the options of a pool', () => {
   });
 });
 
+describe('what is given to a pool', () => {
+  test('leaves the defaults of the parts of overload that are undefined', () => {
+    const { overload } = readOptions({ overload: { targetWaitMillis: undefined, intervalMillis: 300 } });
+    expect(overload).toEqual({ targetWaitMillis: 100, intervalMillis: 300 });
+  });
+
+  test('is copied: a group that is changed later stays as it was', async ({ database }) => {
+    const groups = { reports: { maxConcurrent: 1 } };
+    const pool = openPool(database.connection, { max: 2, groups });
+    groups.reports.maxConcurrent = 2;
+    await using _first = await pool.lease({ group: 'reports' });
+    const [code] = await outcomesOf([pool.lease({ group: 'reports', timeoutMillis: 20 })]);
+    expect(code).toBe('ERR_LIFEGUARD_DEADLINE');
+  });
+
+  test('may ask for TLS at once where the string, the option or the environment allow TLS', () => {
+    const direct = { sslnegotiation: 'direct' } as const;
+    expect(readOptions({ ...direct, ssl: true }).forPg.sslnegotiation).toBe('direct');
+    expect(readOptions({ ...direct, connectionString: 'postgres://h/d?sslmode=require' })).toBeDefined();
+    vi.stubEnv('PGSSLMODE', 'require');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(readOptions(direct).forPg.sslnegotiation).toBe('direct');
+  });
+});
+
 describe('the options of a call', () => {
   const CALLS: readonly unknown[] = [
     null,
@@ -114,6 +146,12 @@ describe('the options of a call', () => {
     { signal: {} },
     { priority: 'urgent' },
     { group: 'unheard of' },
+    { group: '' },
+    { group: 5 },
+    { name: '' },
+    { name: 5 },
+    { owner: {} },
+    { owner: { standing: 'admitted' } },
   ];
 
   test('are refused before a connection is taken', async ({ database }) => {
@@ -123,6 +161,50 @@ describe('the options of a call', () => {
       expect(codes).toEqual(['ERR_LIFEGUARD_ARGUMENT', 'ERR_LIFEGUARD_ARGUMENT']);
     }
     expect(pool.snapshot()).toMatchObject({ acquired: 0, leased: 0, opened: 0 });
+  });
+
+  test('are refused on a lease where the lease has said them', async ({ database }) => {
+    const pool = openPool(database.connection);
+    await using lease = await pool.lease();
+    for (const options of [
+      { name: 'x' },
+      { group: 'x' },
+      { priority: 'high' },
+      { owner: new Owner() },
+      { timeout: 5 },
+    ]) {
+      const error = await errorOf(lease.query('create table never (x int)', [], options as object));
+      expect(error).toMatchObject({ code: 'ERR_LIFEGUARD_ARGUMENT', consequence: 'nothing-sent' });
+      expect(error.message).toMatch(/it takes signal and timeoutMillis/);
+    }
+    expect(await answerOf(lease, "select to_regclass('never')")).toBeNull();
+  });
+
+  test('are refused by ready(), close() and resize() where their names are nearly right', async ({ database }) => {
+    const pool = openPool(database.connection);
+    const near = (options: object): never => options as never;
+    expect((await errorOf(pool.ready(near({ timeout: 5 })))).message).toMatch(/did you mean "timeoutMillis"/);
+    expect((await errorOf(pool.close(near({ grace: 5 })))).message).toMatch(/did you mean "graceMillis"/);
+    expect(() => pool.resize(near({ maximum: 5 }))).toThrow(expect.objectContaining({ code: 'ERR_LIFEGUARD_OPTION' }));
+    expect(() => pool.resize(near({ name: 'x' }))).toThrow(/there is no option "name"/);
+    expect(pool.snapshot()).toMatchObject({ state: 'open', max: 10 });
+  });
+
+  test('are not taken from a polluted prototype', async ({ database }) => {
+    const pool = openPool(database.connection, { max: 1 });
+    await pool.query('select 1'); // a dial would fall over it in Node's own code
+    const pollution = { timeoutMillis: 1, name: 'polluted', group: 'polluted', signal: AbortSignal.abort(), min: 5 };
+    Object.assign(Object.prototype, pollution);
+    onTestFinished(() => {
+      for (const key of Object.keys(pollution)) delete (Object.prototype as Record<string, unknown>)[key];
+    });
+    const slow = 'select pg_sleep(0.02)';
+    expect(await outcomesOf([pool.query(slow), pool.query(slow, [], {}), pool.ready({})])).toEqual(['ok', 'ok', 'ok']);
+    await using lease = await pool.lease({ priority: 'high' });
+    await lease.query(slow, [], {});
+    pool.resize({ max: 5 });
+    expect(pool.snapshot()).toMatchObject({ min: 0, max: 5 });
+    expect(Object.keys(pool.snapshot().held).sort()).toEqual(['lease', 'query']);
   });
 
   test('are refused where the statement is none', async ({ database }) => {

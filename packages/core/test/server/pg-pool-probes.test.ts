@@ -1,4 +1,4 @@
-import { startProxy, waitUntil } from '@lifeguard/testkit';
+import { passes, startProxy, waitUntil } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test } from '@lifeguard/testkit/vitest';
 import { accidents, answerOf, errorOf, openPool, outcomesOf, pidOf } from './rig.ts';
 
@@ -104,12 +104,15 @@ describe('where pg-pool goes wrong', () => {
     onTestFinished(() => proxy.close());
     const pool = openPool(proxy.connection(), { max: 10 });
     proxy.refuse();
-    const end = performance.now() + 500;
     const asked: Promise<unknown>[] = [];
+    let phase: 'traffic' | 'over' = 'traffic';
+    passes(500, 'the traffic that the probe of pg-pool had').then(() => {
+      phase = 'over';
+    });
     await waitUntil(
       () => {
         asked.push(errorOf(pool.query('select 1', [], { timeoutMillis: 100 })));
-        return performance.now() > end;
+        return phase === 'over';
       },
       { what: 'half a second of traffic', everyMillis: 1 },
     );

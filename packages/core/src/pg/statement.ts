@@ -1,9 +1,3 @@
-/** What the other rings see of a connection to PostgreSQL. */
-export interface Connection {
-  /** One statement at a time; the caller sees to it. Settles when ReadyForQuery has been read, or the connection is lost. */
-  query<Row = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>>;
-}
-
 /** A statement, in the shape that pg takes. */
 export interface Statement {
   readonly text: string;
