@@ -18,9 +18,9 @@ type Reports = { readonly [Name in keyof Events]?: (event: Events[Name], log: Lo
 /** What of the pool's events is worth a line, and in which words. */
 const REPORTS: Reports = {
   'lifeguard:pool:opened': (_, log) => log.note('opened a connection', 'good'),
-  'lifeguard:pool:dial-failed': ({ error }, log) => log.note(`could not connect: ${nameOf(error)}`, 'bad'),
+  'lifeguard:pool:dial-failed': ({ error }, log) => log.note(`could not connect: ${error}`, 'bad'),
   'lifeguard:pool:closing': ({ reason, error }, log) =>
-    log.note(`closes a connection: ${reason}${error === undefined ? '' : ` (${nameOf(error)})`}`, 'plain'),
+    log.note(`closes a connection: ${reason}${error === undefined ? '' : ` (${error})`}`, 'plain'),
   'lifeguard:pool:overdue': ({ reason }, log) => log.note(`a closing connection is overdue: ${reason}`, 'bad'),
   'lifeguard:pool:breaker': ({ state }, log) => log.note(`the breaker is ${state}`, state === 'open' ? 'bad' : 'good'),
   'lifeguard:pool:invalidated': ({ reason }, log) => log.note(`all connections are replaced: ${reason}`, 'plain'),

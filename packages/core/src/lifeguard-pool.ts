@@ -141,9 +141,9 @@ export class LifeguardPool implements AsyncDisposable {
   }
 
   /**
-   * Resolves when `min` connections, and at least one, are open. With `startup: 'wait'` it outlasts a server that is
-   * down, until `timeoutMillis` (30 s); otherwise the first failure rejects it. When the time is up it rejects with
-   * `ERR_LIFEGUARD_UNAVAILABLE`, with the last failure of a dial as its `cause`.
+   * Resolves when `min` connections, and at least one, are open. It outlasts a server that is down, until
+   * `timeoutMillis` (30 s), and then rejects with `ERR_LIFEGUARD_UNAVAILABLE`, with the last failure of a dial as its
+   * `cause`. A refusal for good (a wrong password) rejects it at once, and so does any failure with `startup: 'fail'`.
    */
   async ready(options: LimitOptions = UNLIMITED): Promise<void> {
     const { timeoutMillis = READY_MILLIS, signal } = checkLimits(options);

@@ -42,7 +42,7 @@ export interface Settings extends Plain {
 }
 
 const FOR_PG: Readonly<Record<ForPg, Rule>> = {
-  connectionString: text(),
+  connectionString: { check: (value) => text().check(value) ?? connectionScheme(value as string) },
   host: text(),
   port: whole(undefined, 1, 65_535),
   user: text(),
@@ -288,4 +288,10 @@ function printable(name: string): string | undefined {
 
 function refuse(message: string): never {
   throw new LifeguardError('ERR_LIFEGUARD_OPTION', message);
+}
+
+/** pg would take the rest for a path on a host called "base". The string is not shown: it holds a password. */
+function connectionScheme(value: string): string | undefined {
+  const isKnown = /^(postgres(ql)?:\/\/|socket:|\/)/.test(value);
+  return isKnown ? undefined : 'must begin with postgres:// or postgresql://, or be the folder of a unix socket';
 }

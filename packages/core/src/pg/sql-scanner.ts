@@ -1,5 +1,5 @@
 /**
- * Cuts SQL text into tokens, and tokens into statements, where the server cuts them:
+ * Cuts SQL text into tokens where the server cuts it:
  * https://www.postgresql.org/docs/current/sql-syntax-lexical.html, with `standard_conforming_strings` on.
  *
  * The functions take the text and a place in it and say where something ends. What is never closed ends with the text,
@@ -14,33 +14,97 @@ const DOUBLE_QUOTE = 34;
 const DOLLAR = 36;
 const AMPERSAND = 38;
 const QUOTE = 39;
+const OPEN = 40;
+const CLOSE = 41;
 const STAR = 42;
+const COMMA = 44;
 const DASH = 45;
+const DOT = 46;
 const SLASH = 47;
+const ZERO = 48;
 const BACKSLASH = 92;
 const UNDERSCORE = 95;
 const ASCII_END = 128;
 
+/** Stands for tokens that were not cut out. */
+const GAP = '0';
+/** A power of two. */
+const RECENT_WORDS = 64;
+
 /** A token is a piece of the text: words in upper case, strings and quoted names with their quotes. */
 export class SqlScanner {
+  /**
+   * The code of the character that the latest token begins with, a word in its own case; -1 at the end. Millions of
+   * symbols are told apart by it more cheaply than as strings.
+   */
+  code = -1;
+  /** How many parentheses are open. */
+  depth = 0;
   readonly #text: string;
   #at = 0;
+  /** By their letters: the words of a bulk text are few, and to look one up is cheaper than to cut it out anew. */
+  readonly #words: string[] = [];
 
   constructor(text: string) {
     this.#text = text;
+  }
+
+  get isDone(): boolean {
+    return this.#at >= this.#text.length;
   }
 
   /** The next token, or '' at the end: `SELECT`, `"Name"`, `'string'`, `$$string$$`, `$1`, `42`, and symbols one by one. */
   next(): string {
     const text = this.#text;
     const start = blankEnd(text, this.#at);
-    const code = text.charCodeAt(start);
+    const code = codeAt(text, start);
+    this.code = code;
     if (startsWord(code)) return this.#word(start);
     if (code === QUOTE) return this.#cut(start, quotedEnd(text, start, "'"));
     if (code === DOUBLE_QUOTE) return this.#cut(start, quotedEnd(text, start, '"'));
     if (code === DOLLAR) return this.#cut(start, dollarEnd(text, start));
     if (isDigit(code)) return this.#cut(start, digitsEnd(text, start));
-    return this.#cut(start, start + 1);
+    return this.#symbol(start);
+  }
+
+  /**
+   * The same, but a run of values, commas and parentheses that call nothing comes as one token, like a number: bulk
+   * consists of them, and cutting each out takes most of the time.
+   */
+  skim(): string {
+    const end = this.#gapEnd(this.#at);
+    if (end === this.#at) return this.next();
+    this.#at = end;
+    this.code = ZERO;
+    return GAP;
+  }
+
+  /** Behind the values and what lies between them. Strings with a prefix or in dollars are left to `next`. */
+  #gapEnd(from: number): number {
+    const text = this.#text;
+    let end = from;
+    for (let at = from; ; ) {
+      const code = codeAt(text, at);
+      if (isBlank(code)) at++;
+      else if (code === COMMA || (code === OPEN && end > from) || code === CLOSE) {
+        this.#nest(code);
+        end = ++at;
+      } else if (isDigit(code)) end = at = numberEnd(text, at);
+      else if (code === QUOTE) end = at = quotedEnd(text, at, "'");
+      else return end;
+    }
+  }
+
+  #nest(code: number): void {
+    if (code === OPEN) this.depth++;
+    else if (code === CLOSE && this.depth > 0) this.depth--;
+  }
+
+  #symbol(start: number): string {
+    const text = this.#text;
+    this.#nest(codeAt(text, start));
+    this.#at = start + 1;
+    return text.charAt(start);
   }
 
   #cut(start: number, end: number): string {
@@ -52,52 +116,23 @@ export class SqlScanner {
     const text = this.#text;
     const end = wordEnd(text, start);
     if (end === start + 1 && isPrefix(text, start)) return this.#prefixed(start);
-    const word = this.#cut(start, end);
-    // A letter beyond ASCII may become an ASCII one in upper case ('ſ' becomes 'S'); the server leaves it alone.
-    return isAscii(word) ? word.toUpperCase() : word;
+    this.#at = end;
+    const slot = (end - start + text.charCodeAt(start) * 5 + text.charCodeAt(end - 1) * 11) & (RECENT_WORDS - 1);
+    const recent = this.#words[slot];
+    if (recent !== undefined && recent.length === end - start && isSpelled(recent, text, start)) return recent;
+    const word = upperCase(text.slice(start, end));
+    this.#words[slot] = word;
+    return word;
   }
 
   /** E'…' with its backslashes, U&'…' and U&"…"; B, N and X change nothing about where a string ends. */
   #prefixed(start: number): string {
     const text = this.#text;
-    if (text.charCodeAt(start + 1) === QUOTE) return this.#cut(start + 1, escapedEnd(text, start + 1));
-    if (text.charCodeAt(start + 2) === QUOTE) return this.#cut(start + 2, quotedEnd(text, start + 2, "'"));
+    if (codeAt(text, start + 1) === QUOTE) return this.#cut(start + 1, escapedEnd(text, start + 1));
+    if (codeAt(text, start + 2) === QUOTE) return this.#cut(start + 2, quotedEnd(text, start + 2, "'"));
     this.#cut(start, quotedEnd(text, start + 2, '"'));
     return 'U&""';
   }
-}
-
-/** The tokens of each statement that is not empty, one statement at a time: a text may hold very many. */
-export function* scanStatements(text: string): Generator<string[], void> {
-  const scanner = new SqlScanner(text);
-  let tokens: string[] = [];
-  let depth = 0;
-  let inBody = false;
-  for (let token = scanner.next(); token !== ''; token = scanner.next()) {
-    if (token === ';' && depth === 0 && !inBody) {
-      if (tokens.length > 0) yield tokens;
-      tokens = [];
-      continue;
-    }
-    // The actions of CREATE RULE lie in parentheses and may hold semicolons.
-    if (token === '(') depth++;
-    else if (token === ')') depth = Math.max(0, depth - 1);
-    else if (depth === 0) inBody = inBody ? !endsBody(tokens, token) : beginsBody(tokens, token);
-    tokens.push(token);
-  }
-  if (tokens.length > 0) yield tokens;
-}
-
-/** A body in standard SQL holds semicolons: https://www.postgresql.org/docs/current/sql-createfunction.html */
-function beginsBody(before: readonly string[], token: string): boolean {
-  if (token !== 'ATOMIC' || before.at(-1) !== 'BEGIN' || before[0] !== 'CREATE') return false;
-  const object = before[1] === 'OR' ? before[3] : before[1];
-  return object === 'FUNCTION' || object === 'PROCEDURE';
-}
-
-/** No statement of a body begins with END; a CASE has its END elsewhere. */
-function endsBody(before: readonly string[], token: string): boolean {
-  return token === 'END' && (before.at(-1) === ';' || before.at(-1) === 'ATOMIC');
 }
 
 /** Whether a token is a string, in plain or dollar quotes. */
@@ -105,13 +140,18 @@ export function isString(token: string | undefined): boolean {
   return token !== undefined && /^(?:'|\$[^0-9])/.test(token);
 }
 
+/** -1 behind the end: a single NaN from charCodeAt makes the engine reckon with all codes in floating point. */
+function codeAt(text: string, at: number): number {
+  return at < text.length ? text.charCodeAt(at) : -1;
+}
+
 /** Whether the letter belongs to the quote behind it: `e'`, `u&'` or `u&"`. */
 function isPrefix(text: string, at: number): boolean {
-  const letter = text.charCodeAt(at) | 32;
-  const next = text.charCodeAt(at + 1);
+  const letter = codeAt(text, at) | 32;
+  const next = codeAt(text, at + 1);
   if (letter === 101 /* e */) return next === QUOTE;
   if (letter !== 117 /* u */ || next !== AMPERSAND) return false;
-  const quote = text.charCodeAt(at + 2);
+  const quote = codeAt(text, at + 2);
   return quote === QUOTE || quote === DOUBLE_QUOTE;
 }
 
@@ -119,17 +159,17 @@ function isPrefix(text: string, at: number): boolean {
 function blankEnd(text: string, from: number): number {
   let at = from;
   for (;;) {
-    const code = text.charCodeAt(at);
+    const code = codeAt(text, at);
     if (isBlank(code)) at++;
-    else if (code === DASH && text.charCodeAt(at + 1) === DASH) at = lineEnd(text, at);
-    else if (code === SLASH && text.charCodeAt(at + 1) === STAR) at = commentEnd(text, at);
+    else if (code === DASH && codeAt(text, at + 1) === DASH) at = lineEnd(text, at);
+    else if (code === SLASH && codeAt(text, at + 1) === STAR) at = commentEnd(text, at);
     else return at;
   }
 }
 
 function lineEnd(text: string, from: number): number {
   let at = from;
-  while (at < text.length && !isNewline(text.charCodeAt(at))) at++;
+  while (at < text.length && !isNewline(codeAt(text, at))) at++;
   return at;
 }
 
@@ -138,8 +178,8 @@ function commentEnd(text: string, open: number): number {
   let depth = 1;
   let at = open + 2;
   while (depth > 0 && at < text.length) {
-    const code = text.charCodeAt(at++);
-    const next = text.charCodeAt(at);
+    const code = codeAt(text, at++);
+    const next = codeAt(text, at);
     const step = code === SLASH && next === STAR ? 1 : code === STAR && next === SLASH ? -1 : 0;
     if (step !== 0) at++;
     depth += step;
@@ -158,10 +198,10 @@ function quotedEnd(text: string, open: number, quote: string): number {
 function escapedEnd(text: string, open: number): number {
   let at = open + 1;
   while (at < text.length) {
-    const code = text.charCodeAt(at);
+    const code = codeAt(text, at);
     if (code === BACKSLASH) at += 2;
     else if (code !== QUOTE) at++;
-    else if (text.charCodeAt(at + 1) === QUOTE) at += 2;
+    else if (codeAt(text, at + 1) === QUOTE) at += 2;
     else {
       const reopened = continuation(text, at + 1);
       if (reopened < 0) return at + 1;
@@ -176,9 +216,9 @@ function continuation(text: string, from: number): number {
   let at = from;
   let broken = false;
   for (;;) {
-    const code = text.charCodeAt(at);
+    const code = codeAt(text, at);
     if (code === QUOTE) return broken ? at : -1;
-    if (code === DASH && text.charCodeAt(at + 1) === DASH) at = lineEnd(text, at);
+    if (code === DASH && codeAt(text, at + 1) === DASH) at = lineEnd(text, at);
     else if (isBlank(code)) at++;
     else return -1;
     broken ||= isNewline(code);
@@ -187,9 +227,9 @@ function continuation(text: string, from: number): number {
 
 /** A `$1`, a `$tag$…$tag$`, or a lone `$`; inside a word a `$` is a letter and never gets here. */
 function dollarEnd(text: string, open: number): number {
-  if (isDigit(text.charCodeAt(open + 1))) return digitsEnd(text, open + 1);
+  if (isDigit(codeAt(text, open + 1))) return digitsEnd(text, open + 1);
   const tagEnd = dollarTagEnd(text, open);
-  if (text.charCodeAt(tagEnd) !== DOLLAR) return open + 1;
+  if (codeAt(text, tagEnd) !== DOLLAR) return open + 1;
   const tag = text.slice(open, tagEnd + 1);
   const close = text.indexOf(tag, tagEnd + 1);
   return close < 0 ? text.length : close + tag.length;
@@ -197,19 +237,26 @@ function dollarEnd(text: string, open: number): number {
 
 function dollarTagEnd(text: string, open: number): number {
   let at = open + 1;
-  while (startsWord(text.charCodeAt(at)) || (isDigit(text.charCodeAt(at)) && at > open + 1)) at++;
+  while (startsWord(codeAt(text, at)) || (isDigit(codeAt(text, at)) && at > open + 1)) at++;
   return at;
 }
 
 function wordEnd(text: string, from: number): number {
   let at = from + 1;
-  while (continuesWord(text.charCodeAt(at))) at++;
+  while (continuesWord(codeAt(text, at))) at++;
   return at;
 }
 
 function digitsEnd(text: string, from: number): number {
   let at = from + 1;
-  while (isDigit(text.charCodeAt(at))) at++;
+  while (isDigit(codeAt(text, at))) at++;
+  return at;
+}
+
+/** With the dots in a number, which are not those between names. */
+function numberEnd(text: string, from: number): number {
+  let at = digitsEnd(text, from);
+  while (codeAt(text, at) === DOT) at = digitsEnd(text, at);
   return at;
 }
 
@@ -228,14 +275,25 @@ function isDigit(code: number): boolean {
 }
 
 function isBlank(code: number): boolean {
-  return code === SPACE || (code >= TAB && code <= CARRIAGE_RETURN);
+  return code <= SPACE && (code === SPACE || (code >= TAB && code <= CARRIAGE_RETURN));
 }
 
 function isNewline(code: number): boolean {
   return code === NEWLINE || code === CARRIAGE_RETURN;
 }
 
-function isAscii(word: string): boolean {
-  for (let at = 0; at < word.length; at++) if (word.charCodeAt(at) >= ASCII_END) return false;
+/** Whether a word in upper case is what the text says here in either case. */
+function isSpelled(word: string, text: string, from: number): boolean {
+  for (let at = 0; at < word.length; at++) {
+    const code = text.charCodeAt(from + at);
+    const upper = code >= 97 && code <= 122 ? code - 32 : code;
+    if (upper !== word.charCodeAt(at)) return false;
+  }
   return true;
+}
+
+/** A letter beyond ASCII may become an ASCII one in upper case ('ſ' becomes 'S'); the server leaves it alone. */
+function upperCase(word: string): string {
+  for (let at = 0; at < word.length; at++) if (word.charCodeAt(at) >= ASCII_END) return word;
+  return word.toUpperCase();
 }

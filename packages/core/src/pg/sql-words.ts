@@ -1,5 +1,6 @@
-import { type Dirt, isTwoPhase, sqlDirt, worse } from './sql-dirt.ts';
-import { isString, scanStatements } from './sql-scanner.ts';
+import { type Dirt, isTwoPhase, StatementDirt, worse } from './sql-dirt.ts';
+import { isString } from './sql-scanner.ts';
+import { type SqlStatement, scanStatements } from './sql-statement.ts';
 
 export type { Dirt } from './sql-dirt.ts';
 
@@ -84,23 +85,19 @@ function read(text: string): SqlReading {
   let needsNoBlock = false;
   const words: StatementWords[] = [];
   const transaction: TransactionWord[] = [];
-  for (const tokens of scanStatements(text)) {
-    const head = headOf(tokens);
-    words.push(statementWords(tokens, head));
-    const step = transactionWord(tokens, head);
+  for (const statement of scanStatements(text)) {
+    const left = new StatementDirt(statement);
+    do {
+      left.see();
+    } while (statement.advance());
+    words.push(statementWords(statement.head));
+    const step = transactionWord(statement);
     if (step !== undefined) transaction.push(step);
-    dirt = worse(dirt, sqlDirt(tokens, head));
-    needsNoBlock ||= refusesBlock(tokens, head);
+    dirt = worse(dirt, left.dirt);
+    needsNoBlock ||= refusesBlock(statement.head);
   }
   const frozen = { words: Object.freeze(words), transaction: Object.freeze(transaction) };
   return Object.freeze({ statements: words.length, dirt, ...frozen, needsNoBlock });
-}
-
-/** A query may begin with parentheses. */
-function headOf(tokens: Tokens): number {
-  let head = 0;
-  while (tokens[head] === '(') head++;
-  return head;
 }
 
 const OBJECT_VERBS: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'DROP']);
@@ -113,18 +110,18 @@ const PAIRS: ReadonlyMap<string, readonly string[]> = new Map([
   ['DISCARD', ['ALL']],
 ]);
 
-function statementWords(tokens: Tokens, head: number): StatementWords {
-  const verb = keyword(tokens[head]);
-  const next = tokens[head + 1] ?? '';
-  if (OBJECT_VERBS.has(verb)) return `${verb} ${objectWord(tokens, head)}`.trimEnd();
-  if (verb === 'PREPARE') return isTwoPhase(tokens, head) ? 'PREPARE TRANSACTION' : verb;
-  if (verb === 'SET' && tokens[head + 2] === '.') return verb;
+function statementWords(head: Tokens): StatementWords {
+  const verb = keyword(head[0]);
+  const next = head[1] ?? '';
+  if (OBJECT_VERBS.has(verb)) return `${verb} ${objectWord(head)}`.trimEnd();
+  if (verb === 'PREPARE') return isTwoPhase(head, 0) ? 'PREPARE TRANSACTION' : verb;
+  if (verb === 'SET' && head[2] === '.') return verb;
   return PAIRS.get(verb)?.includes(next) ? `${verb} ${next}` : verb;
 }
 
 /** The word behind CREATE, ALTER or DROP that tells most: `TABLE`, `TEMP`, `UNIQUE`… */
-function objectWord(tokens: Tokens, head: number): string {
-  const word = keyword(tokens[tokens[head + 1] === 'OR' ? head + 3 : head + 1]);
+function objectWord(head: Tokens): string {
+  const word = keyword(head[head[1] === 'OR' ? 3 : 1]);
   return word === 'TEMPORARY' || word === 'LOCAL' || word === 'GLOBAL' ? 'TEMP' : word;
 }
 
@@ -133,46 +130,48 @@ function keyword(token: string | undefined): string {
   return token !== undefined && /^[A-Z]{2,12}$/.test(token) ? token : '';
 }
 
-function transactionWord(tokens: Tokens, head: number): TransactionWord | undefined {
-  switch (tokens[head]) {
+function transactionWord(statement: SqlStatement): TransactionWord | undefined {
+  const { head } = statement;
+  switch (head[0]) {
     case 'BEGIN':
     case 'START':
       return 'begin';
     case 'COMMIT':
     case 'END':
-      return ending(tokens, head, 'commit');
+      return ending(statement, 'commit');
     case 'ROLLBACK':
     case 'ABORT':
-      return isReturn(tokens, head) ? 'rollback to' : ending(tokens, head, 'rollback');
+      return isReturn(head) ? 'rollback to' : ending(statement, 'rollback');
     case 'SAVEPOINT':
       return 'savepoint';
     case 'RELEASE':
       return 'release';
     case 'PREPARE':
-      return isTwoPhase(tokens, head) ? 'prepare' : undefined;
+      return isTwoPhase(head, 0) ? 'prepare' : undefined;
     default:
       return undefined;
   }
 }
 
-function ending(tokens: Tokens, head: number, word: 'commit' | 'rollback'): TransactionWord {
-  if (tokens[head + 1] === 'PREPARED') return `${word} prepared`;
-  return tokens.at(-1) === 'CHAIN' && tokens.at(-2) === 'AND' ? `${word} and chain` : word;
+/** Of a statement that has ended. */
+function ending(statement: SqlStatement, word: 'commit' | 'rollback'): TransactionWord {
+  if (statement.head[1] === 'PREPARED') return `${word} prepared`;
+  return statement.latest === 'CHAIN' && statement.back(1) === 'AND' ? `${word} and chain` : word;
 }
 
-function isReturn(tokens: Tokens, head: number): boolean {
-  const next = tokens[head + 1];
-  return tokens[next === 'WORK' || next === 'TRANSACTION' ? head + 2 : head + 1] === 'TO';
+function isReturn(head: Tokens): boolean {
+  const next = head[1];
+  return head[next === 'WORK' || next === 'TRANSACTION' ? 2 : 1] === 'TO';
 }
 
 /**
  * What the server refuses inside a block, by the manual page of each command. REINDEX and CLUSTER may name a
  * partitioned table, a procedure may commit, and a subscription may have a slot: none of that can be seen, and sending
- * them bare is always right.
+ * them bare is always right. The words that decide stand in the head of any statement that the server accepts.
  */
-function refusesBlock(tokens: Tokens, head: number): boolean {
-  const next = tokens[head + 1];
-  switch (tokens[head]) {
+function refusesBlock(head: Tokens): boolean {
+  const next = head[1];
+  switch (head[0]) {
     case 'VACUUM':
     case 'REINDEX':
     case 'CLUSTER':
@@ -180,9 +179,9 @@ function refusesBlock(tokens: Tokens, head: number): boolean {
       return true;
     case 'CREATE':
     case 'DROP':
-      return refusesObject(next) || isConcurrentIndex(tokens, head);
+      return refusesObject(next) || isConcurrentIndex(head);
     case 'ALTER':
-      return refusesAlter(tokens, next);
+      return refusesAlter(head, next);
     case 'DISCARD':
       return next === 'ALL';
     case 'COMMIT':
@@ -190,7 +189,7 @@ function refusesBlock(tokens: Tokens, head: number): boolean {
       return next === 'PREPARED';
     case 'DO':
       // Only a block that ends transactions itself; most do not, and should have their time-outs.
-      return tokens.some((token) => isString(token) && /\b(?:commit|rollback)\b/i.test(token));
+      return head.some((token) => isString(token) && /\b(?:commit|rollback)\b/i.test(token));
     default:
       return false;
   }
@@ -201,14 +200,14 @@ function refusesObject(object: string | undefined): boolean {
 }
 
 /** `CREATE [UNIQUE] INDEX CONCURRENTLY`, `DROP INDEX CONCURRENTLY`: the word comes right behind INDEX. */
-function isConcurrentIndex(tokens: Tokens, head: number): boolean {
-  const index = tokens[head + 1] === 'UNIQUE' ? head + 2 : head + 1;
-  return tokens[index] === 'INDEX' && tokens[index + 1] === 'CONCURRENTLY';
+function isConcurrentIndex(head: Tokens): boolean {
+  const index = head[1] === 'UNIQUE' ? 2 : 1;
+  return head[index] === 'INDEX' && head[index + 1] === 'CONCURRENTLY';
 }
 
 /** `ALTER DATABASE … SET TABLESPACE` and `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`. */
-function refusesAlter(tokens: Tokens, object: string | undefined): boolean {
-  if (object === 'DATABASE') return tokens.includes('TABLESPACE');
-  if (object === 'TABLE') return tokens.includes('CONCURRENTLY');
+function refusesAlter(head: Tokens, object: string | undefined): boolean {
+  if (object === 'DATABASE') return head.includes('TABLESPACE');
+  if (object === 'TABLE') return head.includes('CONCURRENTLY');
   return object === 'SYSTEM' || object === 'SUBSCRIPTION';
 }

@@ -268,7 +268,7 @@ export class Pool<Connection> {
   #onDialFailed(error: unknown, permanent: boolean): void {
     this.#ledger.failedDials += 1;
     const refusal = (): LifeguardError => unavailable(this.figures(), error, permanent);
-    if (this.#fittings.settings.startup !== 'wait' || permanent) this.#readiness.failed(refusal);
+    if (this.#fittings.settings.startup === 'fail' || permanent) this.#readiness.failed(refusal);
     if (this.#stock.health.kind === 'broken' && this.#stock.isBare()) this.#line.rejectAll(refusal);
   }
 

@@ -61,7 +61,8 @@ export function ownOptions<Options extends object>(
   absent: Options,
   complain: (complaint: string) => never,
 ): Options {
-  if (typeof given !== 'object' || given === null) complain(`options are an object, not ${typeof given}`);
+  if (typeof given !== 'object' || given === null)
+    complain(`options are an object, not ${typeof given}; query() and lease() return promises and take no callback`);
   const known = Object.keys(absent);
   for (const key of Object.keys(given)) {
     if (!known.includes(key)) complain(`there is no option "${key}"${nearest(key, known)}`);

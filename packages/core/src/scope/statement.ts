@@ -50,7 +50,8 @@ function checkName(name: unknown): void {
 
 function checkValues(values: unknown): void {
   if (typeof values === 'function') refuse('query() takes no callback: it returns a promise');
-  if (!Array.isArray(values)) refuse(`values are an array, not ${typeof values}`);
+  if (!Array.isArray(values))
+    refuse(`values are an array, not ${typeof values}; limits come third: query(text, [], { timeoutMillis })`);
 }
 
 function refuse(message: string): never {

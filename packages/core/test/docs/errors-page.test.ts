@@ -30,7 +30,8 @@ const WAYS: Readonly<Record<LifeguardErrorCode, (database: Database) => Promise<
   ERR_LIFEGUARD_UNAVAILABLE: (database) => unreachable(database),
   ERR_LIFEGUARD_REJECTED: (database) => using(database, { database: 'nope' }, (pool) => pool.query('select 1')),
   ERR_LIFEGUARD_CONNECT_TIMEOUT: (database) => unanswered(database),
-  ERR_LIFEGUARD_HOOK_FAILED: (database) => using(database, { onConnect: fail }, (pool) => pool.ready()),
+  ERR_LIFEGUARD_HOOK_FAILED: (database) =>
+    using(database, { onConnect: fail }, (pool) => pool.ready({ timeoutMillis: 300 })),
   ERR_LIFEGUARD_CONNECTION_LOST: (database) => using(database, {}, loseConnection),
   ERR_LIFEGUARD_DEADLINE: (database) =>
     using(database, {}, (pool) => pool.query('select pg_sleep(60)', [], { timeoutMillis: 200 })),
@@ -99,9 +100,9 @@ async function unanswered(database: Database): Promise<unknown> {
   await once(silent, 'listening');
   const { port } = silent.address() as { port: number };
   const limits = { connectionTimeoutMillis: 100, closeTimeoutMillis: 100 };
-  return await using(database, { host: '127.0.0.1', port, ...limits }, (pool) => pool.ready()).finally(() =>
-    silent.close(),
-  );
+  return await using(database, { host: '127.0.0.1', port, ...limits }, (pool) =>
+    pool.ready({ timeoutMillis: 500 }),
+  ).finally(() => silent.close());
 }
 
 function fail(): never {

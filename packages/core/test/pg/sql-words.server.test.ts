@@ -299,8 +299,8 @@ describe('any script', () => {
   test('of nothing but noise is cut where the server cuts it, and dirty when it leaks', async ({ database }) => {
     let leaking = 0;
     await withClient(database, async (client) => {
-      const check = async (pieces: readonly string[]): Promise<void> => {
-        const text = `select ${pieces.join('')}`;
+      const check = async (lead: string, pieces: readonly string[]): Promise<void> => {
+        const text = `select ${lead}${pieces.join('')}`;
         const count = await executed(client, text);
         if (count !== undefined) expect(readSql(text).statements).toBe(count);
         if (client.getTransactionStatus() !== 'I') await client.query('commit');
@@ -311,7 +311,9 @@ describe('any script', () => {
         expect(await leaks(client)).toBe(false);
       };
       const noise = fc.array(fc.constantFrom(...NOISE), { minLength: 2, maxLength: 12 });
-      await fc.assert(fc.asyncProperty(noise, check), { numRuns: 1_500 * LENGTH });
+      // Behind the head of a statement it is read in another way.
+      const lead = fc.constantFrom('', "1,'a',".repeat(100));
+      await fc.assert(fc.asyncProperty(lead, noise, check), { numRuns: 1_500 * LENGTH });
     });
     expect(leaking).toBeGreaterThan(5);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from '@lifeguard/testkit/vitest';
 import fc from 'fast-check';
 import { SqlScanner } from '../../src/pg/sql-scanner.ts';
+import { HEAD_TOKENS, scanStatements } from '../../src/pg/sql-statement.ts';
 import { readSql } from '../../src/pg/sql-words.ts';
 
 describe('tokens', () => {
@@ -66,6 +67,7 @@ describe('statements', () => {
     ['create table begin atomic; b', 2],
     ['create function f() atomic; b', 2],
     ['select 1); b', 2],
+    ['select 1)); (b; c)', 2],
   ] as const)('are counted where the server ends them: %j', ([text, count]) => {
     const reading = readSql(text);
     expect(reading.statements).toBe(count);
@@ -321,6 +323,135 @@ describe('any text', () => {
   });
 });
 
+const ROW = '(1, \'abc\', -2.5, now(), null::text, "a".b, $1),';
+/** Longer than the head of a statement, and with every kind of token in it. */
+const BULK = `select ${ROW.repeat(30)}`;
+
+describe('bulk', () => {
+  test.for([
+    ['1', 'none'],
+    ['pg_advisory_lock from t', 'none'],
+    ["pg_advisory_lock, ('a')", 'none'],
+    ["'pg_advisory_lock' (1)", 'none'],
+    ['1 into t', 'none'],
+    ['1 union update t set a = (1) from pg_settings', 'none'],
+    ['pg_advisory_lock(1)', 'resettable'],
+    ['"pg_try_advisory_lock" /* , */ (1)', 'resettable'],
+    ['a.set_limit(1)', 'resettable'],
+    ["set_config('a.b', 'c', false)", 'resettable'],
+    // Clean, but nobody looks at values any more.
+    ["set_config('a.b', 'c', true)", 'resettable'],
+    ['U&"pg\\005fadvisory_lock"(1)', 'resettable'],
+    ['1 into temp t', 'resettable'],
+    ['1 into "pg_temp".t', 'resettable'],
+    ['a from (update only (pg_catalog."pg_settings") set a = 1)', 'resettable'],
+    ['setseed(0.5)', 'sticky'],
+    ["pg_advisory_lock(1), dblink_connect('a')", 'sticky'],
+    ['1; set a = 1', 'resettable'],
+    ['1; deallocate all', 'sticky'],
+  ] as const)('does not hide what leaves dirt: %s', ([tail, dirt]) => {
+    expect(readSql(BULK + tail).dirt).toBe(dirt);
+  });
+
+  test.for([
+    ['declare c cursor with hold for values', '1', 'resettable'],
+    ['create table pg_temp.t as values', '1', 'resettable'],
+    ['create view v as values', '1 from pg_temp.t', 'resettable'],
+    ['create temp table t as values', '1', 'resettable'],
+    ['create temp table t (a int default', '1) on commit drop', 'none'],
+    ['set a =', '1', 'resettable'],
+    ['set local a =', '1', 'resettable'],
+    ['insert into temp values', '1', 'none'],
+    ['explain analyze create temp table t as values', '1', 'resettable'],
+  ] as const)('does not hide what its verb means: %s … %s', ([verb, tail, dirt]) => {
+    expect(readSql(`${verb} ${ROW.repeat(30)} ${tail}`).dirt).toBe(dirt);
+  });
+
+  test('may lie before what is explained', () => {
+    const explain = (options: number): string => `explain (${'analyze, '.repeat(options)}verbose)`;
+    for (let options = 0; options < 2 * HEAD_TOKENS; options++) {
+      expect(readSql(`${explain(options)} create temp table t as select 1`).dirt).toBe('resettable');
+    }
+    expect(readSql(`${explain(20)} select 1`).dirt).toBe('none');
+  });
+
+  test('ends where the server ends it', () => {
+    const body = `create function f() returns int begin atomic ${BULK} 1; ${BULK} 1; end`;
+    const reading = readSql(`begin; ${BULK} ';' || $$;$$ || e'\\';' /* ; */ as ";"; ${body}; (${BULK} 1); commit`);
+    expect(reading.words).toEqual(['BEGIN', 'SELECT', 'CREATE FUNCTION', 'SELECT', 'COMMIT']);
+    expect(reading.transaction).toEqual(['begin', 'commit']);
+  });
+
+  test('is read as if it were short', () => {
+    const pieces = [...NASTY, ...DIRTY.filter((text) => !text.includes('set_config')), ' ', ',', '1', '.5', ')(', 'e'];
+    const signs = [
+      ' into temp t',
+      ' pg_temp.t',
+      ' as execute ',
+      ' setseed',
+      ' on commit drop',
+      ' begin atomic ',
+      ';end;',
+    ];
+    const verbs = ['select 1,', 'create temp view v as select 1,', 'create function f() as select 1,'];
+    const check = (verb: string, parts: readonly string[]): void => {
+      expect(readSql(verb + '1,'.repeat(200) + parts.join(''))).toEqual(readSql(verb + parts.join('')));
+    };
+    const parts = fc.array(fc.constantFrom(...pieces, ...signs), { maxLength: 12 });
+    fc.assert(fc.property(fc.constantFrom(...verbs), parts, check), { numRuns: 3_000 });
+  });
+
+  test('leaves no more behind than its head', () => {
+    for (const piece of [
+      ROW,
+      "('a'),",
+      '(',
+      ' a',
+      ' set_config(',
+      ' into temp',
+      ' begin atomic;',
+      '"a"',
+      '$$a$$',
+      '\0',
+    ]) {
+      const [statement] = scanStatements(`create function ${piece.repeat(10_000)}`);
+      while (statement?.advance());
+      expect(statement?.head.length).toBeLessThanOrEqual(HEAD_TOKENS);
+    }
+  });
+
+  /** How many pieces, and characters in them, are cut out while a text is read. */
+  function cutFrom(text: string): { pieces: number; characters: number } {
+    const cut = { pieces: 0, characters: 0 };
+    const { slice, charAt } = String.prototype;
+    const counted = (piece: string): string => {
+      cut.pieces++;
+      cut.characters += piece.length;
+      return piece;
+    };
+    vi.spyOn(String.prototype, 'slice').mockImplementation(function (this: string, from, to) {
+      return counted(slice.call(this, from, to));
+    });
+    vi.spyOn(String.prototype, 'charAt').mockImplementation(function (this: string, at) {
+      return counted(charAt.call(this, at));
+    });
+    try {
+      readSql(text);
+      return cut;
+    } finally {
+      vi.restoreAllMocks();
+    }
+  }
+
+  test('is not cut into pieces', () => {
+    const rows = (count: number): string => `insert into t values ${"(1, 'abc', 2.5, null),".repeat(count)}`;
+    const cut = cutFrom(rows(1_000));
+    expect(cut.pieces).toBeLessThan(HEAD_TOKENS);
+    expect(cut.characters).toBeLessThan(1_000);
+    expect(cutFrom(rows(10_000))).toEqual(cut);
+  });
+});
+
 /** What reading a text costs, counted: characters looked at, skipped by a search, or matched by a pattern. */
 function stepsOf(text: string): number {
   let steps = 0;
@@ -372,8 +503,9 @@ describe('the cost of reading', () => {
     'do $$commit',
   ])('doubles when a text of many %j doubles', (piece) => {
     const end = `a${piece.length}`; // no two texts alike, or the cache would answer
-    const once = stepsOf(piece.repeat(1_000) + end);
-    const twice = stepsOf(piece.repeat(2_000) + end);
+    // Both are longer than the head of a statement, behind which a token costs more or less than in it.
+    const once = stepsOf(piece.repeat(2_000) + end);
+    const twice = stepsOf(piece.repeat(4_000) + end);
     expect(once).toBeGreaterThan(0);
     expect(twice / once).toBeLessThan(2.1);
   });

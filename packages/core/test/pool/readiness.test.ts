@@ -19,10 +19,18 @@ describe('a lazy pool', () => {
     expect(rig.pool.snapshot()).toMatchObject({ idle: 1, size: 1 });
   });
 
-  test('tells whoever awaits it that the server is down', async () => {
-    const rig = new Rig({ startup: 'lazy' }, (seam) => seam.gates.connect.always(failing('down')));
+  test('keeps whoever awaits it waiting for a server that is down', async () => {
+    const rig = new Rig({ startup: 'lazy' }, (seam) => seam.gates.connect.next(fails, fails, fails));
     const ready = rig.pool.ready(undefined);
-    await expect(ready).rejects.toMatchObject({ code: 'ERR_LIFEGUARD_UNAVAILABLE', cause: { message: 'down' } });
+    await rig.clock.advance(10_000);
+    await expect(ready).resolves.toBeUndefined();
+  });
+
+  test('tells whoever awaits it that the server refuses for good', async () => {
+    const refusal = failing('no such user', { permanent: true });
+    const rig = new Rig({ startup: 'lazy' }, (seam) => seam.gates.connect.always(refusal));
+    const ready = rig.pool.ready(undefined);
+    await expect(ready).rejects.toMatchObject({ code: 'ERR_LIFEGUARD_REJECTED', cause: { message: 'no such user' } });
   });
 });
 

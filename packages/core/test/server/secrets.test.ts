@@ -63,7 +63,7 @@ describe('a secret', () => {
   }
 
   test('is in no error of a login that fails', async ({ server }) => {
-    const url = server.url().replace('postgres:', 'nobody:').replace(SECRET, `${SECRET}x`);
+    const url = server.url().replace('//postgres:', '//nobody:').replace(SECRET, `${SECRET}x`);
     for (const options of [{ connectionString: url }, { ...server.connection(), password: `${SECRET}x` }]) {
       const pool = openPool({}, options);
       const errors = [await errorOf(pool.query('select 1')), await errorOf(pool.ready()), pool];
