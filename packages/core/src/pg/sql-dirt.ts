@@ -136,7 +136,7 @@ export class StatementDirt {
   #seeName(name: string): void {
     if (name.length < SHORTEST_SIGN) return;
     const statement = this.#statement;
-    const rule = statement.back(1) === 'INTO' ? intoDirt : SIGNS.get(name);
+    const rule = SIGNS.get(name) ?? (statement.back(1) === 'INTO' ? intoDirt : undefined);
     if (rule !== undefined) this.#signs = worse(this.#signs, rule(statement));
     else if (name === 'DROP') this.#marks.dropsOnCommit ||= follows(statement, 'ON', 'COMMIT');
   }

@@ -165,6 +165,7 @@ describe('dirt', () => {
     "select set_config('a.b', 'x'",
     'set local search_path = "$user", pg_temp',
     'select * into local temp t from a',
+    'select 1 as a into U&"pg\\005ftemp".t',
     'import foreign schema a from server b into pg_temp',
     'create table t as execute other',
     'execute other',
