@@ -63,4 +63,5 @@ function isOverdue(slot: Slot<unknown>): boolean {
 
 /** A session that was told to end needs a moment. */
 const SOON_MILLIS = 50;
-const RETRY_MILLIS = 500;
+/** As rarely as the prober dials at most: both together must not storm a server that is down. */
+const RETRY_MILLIS = 800;
