@@ -43,6 +43,7 @@ export class Closer<Connection> {
 
   /** Cuts off whatever has not gone yet: the pool is over, and its sockets shall not keep the process alive. */
   cutOffAll(slots: Iterable<Slot<Connection>>): void {
+    this.#inquiry.stop();
     for (const { state } of slots) {
       if (state.kind === 'closing' && state.connection !== undefined) this.#fittings.seam.destroy(state.connection);
     }

@@ -11,7 +11,9 @@ export class Inquiry<Connection> {
   readonly #roster: Roster<Connection>;
   readonly #onGone: (slot: Slot<Connection>) => void;
   /** At most one at a time: over the one side connection that the ceiling allows for. */
-  #stage: 'resting' | 'asking' | 'waiting' = 'resting';
+  #stage: 'resting' | 'asking' | 'waiting' | 'stopped' = 'resting';
+  /** Doubles while the server answers and nothing changes: a session may be one that cannot be ended. */
+  #pauseMillis = SOON_MILLIS;
 
   constructor(fittings: Fittings<Connection>, roster: Roster<Connection>, onGone: (slot: Slot<Connection>) => void) {
     this.#fittings = fittings;
@@ -24,7 +26,12 @@ export class Inquiry<Connection> {
     const overdue = this.#overdue();
     if (this.#stage !== 'resting' || overdue.size === 0) return;
     this.#stage = 'asking';
-    void this.#inquire(overdue).then((answered) => this.#rest(answered ? SOON_MILLIS : RETRY_MILLIS));
+    void this.#inquire(overdue).then((answered) => this.#rest(answered));
+  }
+
+  /** The pool is over: what is still overdue stays so, and nobody dials any more. */
+  stop(): void {
+    this.#stage = 'stopped';
   }
 
   #overdue(): Map<Connection, Slot<Connection>> {
@@ -44,16 +51,18 @@ export class Inquiry<Connection> {
     return gone !== undefined;
   }
 
-  #rest(millis: number): void {
+  #rest(answered: boolean): void {
+    if (this.#stage === 'stopped') return;
     this.#stage = 'waiting';
-    this.#fittings.clock.after(
-      millis,
-      () => {
-        this.#stage = 'resting';
-        this.ask();
-      },
-      'idle',
-    );
+    const millis = answered ? this.#pauseMillis : RETRY_MILLIS;
+    this.#pauseMillis = this.#overdue().size === 0 ? SOON_MILLIS : Math.min(RETRY_MILLIS, this.#pauseMillis * 2);
+    this.#fittings.clock.after(millis, () => this.#askAgain(), 'idle');
+  }
+
+  #askAgain(): void {
+    if (this.#stage === 'stopped') return;
+    this.#stage = 'resting';
+    this.ask();
   }
 }
 

@@ -63,6 +63,28 @@ describe('a goodbye whose end is not seen', () => {
   });
 });
 
+describe('a session that nobody can end', () => {
+  async function overdue(): Promise<Rig> {
+    const rig = new Rig({ max: 1, closeTimeoutMillis: 1_000 });
+    const lease = await rig.lease();
+    rig.seam.gates.close.next(fails);
+    rig.seam.gates.confirm.always(fails);
+    rig.giveBack(lease, { kind: 'discard', reason: 'discarded' });
+    await rig.clock.advance(10);
+    return rig;
+  }
+
+  test('is not asked about any more once the pool is closed', async () => {
+    const rig = await overdue();
+    const closed = rig.pool.close(0);
+    await rig.clock.advance(3_000);
+    await closed;
+    const { length } = rig.seam.log;
+    await rig.clock.advance(60_000);
+    expect(rig.seam.log).toHaveLength(length);
+  });
+});
+
 describe('a time limit that runs out while the loop is blocked', () => {
   test('fails no dial whose answer lies in the socket', async () => {
     const rig = new Rig({ max: 1, connectionTimeoutMillis: 1_000 });
