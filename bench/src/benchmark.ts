@@ -4,7 +4,8 @@ export interface Benchmark {
   readonly question: string;
   /** What the ratio is made of. */
   readonly ratioOf: string;
-  readonly target: Target;
+  /** Undefined where DESIGN.md §6 names none: then the figure is for comparison only. */
+  readonly target: Target | undefined;
   run(say: Say): Promise<Findings>;
 }
 

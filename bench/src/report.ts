@@ -8,8 +8,9 @@ export interface Report {
   readonly question: string;
   readonly ratio: number;
   readonly ratioOf: string;
-  readonly target: number;
-  readonly bound: Target['bound'];
+  /** Null where none is set. */
+  readonly target: number | null;
+  readonly bound: Target['bound'] | null;
   /** Whether this target and those of the further figures are met. */
   readonly met: boolean;
   readonly unit: string;
@@ -42,8 +43,16 @@ export function reportOn(
     met: meets(figure.value, figure.target),
   }));
   return {
-    ...{ name, question, ratio, ratioOf, target: target.value, bound: target.bound },
-    ...{ met: meets(ratio, target) && also.every(({ met }) => met), unit, ours, peers, also, extra, notes },
+    ...{ name, question, ratio, ratioOf, target: target?.value ?? null, bound: target?.bound ?? null },
+    ...{
+      met: (target === undefined || meets(ratio, target)) && also.every(({ met }) => met),
+      unit,
+      ours,
+      peers,
+      also,
+      extra,
+      notes,
+    },
     ...{ runs: ratios.length, spread: spread(ratios), ratios, seconds, machine, node: process.version },
     ...Object.fromEntries(also.map((figure) => [figure.name, figure.value])),
   };
@@ -56,7 +65,7 @@ export function toJson(report: Report): string {
 
 /** The same for a reader. */
 export function toText(report: Report): string {
-  const { name, question, ratio, ratioOf, target, bound, unit, also, notes } = report;
+  const { name, question, unit, also, notes } = report;
   const rows = [
     ...figureRows('ours', report.ours),
     ...Object.entries(report.peers).flatMap(([peer, figures]) => figureRows(peer, figures)),
@@ -67,7 +76,7 @@ export function toText(report: Report): string {
     '',
     ...table(rows).map((line) => `  ${line}`),
     '',
-    `  ${verdict(meets(ratio, { bound: bound, value: target }))}  ${ratioOf}: ${shown(ratio)} (target: ${bound} ${target})`,
+    `  ${judged(report)}`,
     ...also.map(
       (one) =>
         `  ${verdict(one.met)}  ${one.name}: ${shown(one.value)} ${one.unit} (target: ${one.bound} ${one.target})`,
@@ -76,6 +85,11 @@ export function toText(report: Report): string {
     ...notes.map((note) => `  ${note}`),
     '',
   ].join('\n');
+}
+
+function judged({ ratio, ratioOf, target, bound }: Report): string {
+  if (target === null || bound === null) return `        ${ratioOf}: ${shown(ratio)} (no target)`;
+  return `${verdict(meets(ratio, { bound, value: target }))}  ${ratioOf}: ${shown(ratio)} (target: ${bound} ${target})`;
 }
 
 function steadiness({ runs, spread: width, ratios, seconds, machine }: Report): string {

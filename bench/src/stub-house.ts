@@ -70,7 +70,9 @@ export function openStubHouse(
     pool: pool as unknown as Pool<PgConnection>,
     verdictOn: (connection) => verdictOn(connection, settings.resetOnRelease),
     explain: (error) => error,
-    leaks: { ended: () => undefined },
+    refusalOf: () => undefined,
+    stop: () => Promise.resolve(),
+    leaks: { began: () => undefined, ended: () => undefined },
   };
   return {
     pool,

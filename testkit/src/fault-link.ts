@@ -14,6 +14,8 @@ export interface LinkContext {
   readonly onClose: (link: FaultLink) => void;
 }
 
+const NOWHERE: ReadonlySet<Direction> = new Set();
+
 /** One client's connection and its counterpart to the server. */
 export class FaultLink {
   readonly #client: Socket;
@@ -22,6 +24,8 @@ export class FaultLink {
   #last: Direction = 'toClient';
   /** The side that is kept although the other is gone. */
   #kept: 'client' | 'server' | undefined;
+  /** Where nothing of this connection passes, whatever the faults of the others are. */
+  #held: ReadonlySet<Direction> = NOWHERE;
 
   constructor(client: Socket, server: Socket, context: LinkContext) {
     this.#client = client;
@@ -44,8 +48,18 @@ export class FaultLink {
     gone.resetAndDestroy();
   }
 
+  /** Keeps back what comes from now on, the message that is being looked at included. Nobody learns of it. */
+  hold(...directions: readonly Direction[]): void {
+    this.#held = new Set([...this.#held, ...directions]);
+  }
+
+  /** What was kept back arrives now. */
+  release(): void {
+    this.#held = NOWHERE;
+  }
+
   #wire(direction: Direction, from: Socket, to: Socket): void {
-    const line = new DelayLine(direction, { from, to }, this.#context.faults);
+    const line = new DelayLine(direction, { from, to }, () => this.#faultsOf(direction));
     const filter = this.#filter(direction);
     from.on('data', (bytes: Buffer) => {
       this.#count(direction, bytes.length);
@@ -56,6 +70,11 @@ export class FaultLink {
     from.on('error', () => undefined); // 'close' follows
     from.on('close', (failed) => this.#closed(line, to, failed));
     to.on('close', () => line.cut());
+  }
+
+  #faultsOf(direction: Direction): Faults {
+    const faults = this.#context.faults();
+    return this.#held.has(direction) ? { ...faults, blackhole: direction } : faults;
   }
 
   #filter(direction: Direction): (bytes: Buffer) => Buffer {

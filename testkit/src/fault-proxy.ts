@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type HoldPoint, MessageHold } from './fault-hold.ts';
 import { FaultLink, type MessageHook } from './fault-link.ts';
 import { type Faults, NO_FAULTS } from './faults.ts';
 import { type ConnectionParameters, urlOf } from './query-once.ts';
@@ -8,6 +9,8 @@ import { Traffic, type TrafficCounts } from './traffic.ts';
 export interface ProxyOptions {
   /** Sees each message of the PostgreSQL protocol before it passes (not with TLS). */
   readonly onMessage?: MessageHook;
+  /** Where the first connection that comes so far is stopped: see `hold` (not with TLS). */
+  readonly holdAt?: HoldPoint;
 }
 
 export interface ProxyCounts extends TrafficCounts {
@@ -19,6 +22,8 @@ export interface ProxyCounts extends TrafficCounts {
 export class FaultProxy {
   readonly host = '127.0.0.1';
   readonly #target: ConnectionParameters;
+  /** With `holdAt`: says whether the moment has come, and lets go. */
+  readonly hold: MessageHold | undefined;
   readonly #onMessage: MessageHook | undefined;
   readonly #traffic = new Traffic();
   readonly #links = new Set<FaultLink>();
@@ -29,7 +34,8 @@ export class FaultProxy {
   /** Use `startProxy`. */
   constructor(target: ConnectionParameters, options: ProxyOptions) {
     this.#target = target;
-    this.#onMessage = options.onMessage;
+    this.hold = options.holdAt && new MessageHold(options.holdAt);
+    this.#onMessage = this.#hookOf(options);
   }
 
   get port(): number {
@@ -80,6 +86,11 @@ export class FaultProxy {
     for (const link of this.#links) link.halfOpen(kept);
   }
 
+  /** Of all connections that are open now, nothing passes any more and nobody learns of it, as when a firewall forgets them. */
+  forget(): void {
+    for (const link of this.#links) link.hold('toServer', 'toClient');
+  }
+
   counts(): ProxyCounts {
     return { ...this.#traffic.counts, open: this.#links.size };
   }
@@ -91,6 +102,15 @@ export class FaultProxy {
   close(): void {
     this.refuse();
     this.resetAll();
+  }
+
+  #hookOf({ onMessage }: ProxyOptions): MessageHook | undefined {
+    const { hold } = this;
+    if (hold === undefined) return onMessage;
+    return (message, link) => {
+      hold.look(message, link);
+      return onMessage?.(message, link);
+    };
   }
 
   #link(client: Socket): void {

@@ -25,6 +25,15 @@ export class Standby extends PostgresServer {
     });
   }
 
+  /** From here on it receives nothing: what the primary writes now is lost with the primary. */
+  async stopReceiving(): Promise<void> {
+    await this.query("alter system set primary_conninfo = ''");
+    await this.query('select pg_reload_conf()');
+    await waitUntil(async () => (await this.query('select from pg_stat_wal_receiver')).length === 0, {
+      what: 'the standby to stop receiving',
+    });
+  }
+
   /** Makes it a primary of its own; it takes no notice of whether the old one is still there. */
   async promote(): Promise<void> {
     await this.query('select pg_promote()');

@@ -27,6 +27,17 @@ export const ERROR_KINDS: Readonly<Record<LifeguardErrorCode, ErrorKind>> = {
   ERR_LIFEGUARD_ABORTED: { retryable: false },
   ERR_LIFEGUARD_LEASE_ENDED: { retryable: false },
   ERR_LIFEGUARD_POOL_CLOSED: { retryable: false, statusCode: 503 },
+  ERR_LIFEGUARD_POOLER: { retryable: false, statusCode: 500 },
+  ERR_LIFEGUARD_SCOPE_ENDED: { retryable: false },
+  ERR_LIFEGUARD_SELF_DEADLOCK: { retryable: false, statusCode: 503 },
+  ERR_LIFEGUARD_SETTING: { retryable: false },
+  ERR_LIFEGUARD_BATCH: { retryable: false },
+  ERR_LIFEGUARD_PROPAGATION: { retryable: false },
+  ERR_LIFEGUARD_TRANSACTION_CONTROL: { retryable: false },
+  ERR_LIFEGUARD_TRANSACTION_ENDED: { retryable: false },
+  ERR_LIFEGUARD_TRANSACTION_FAILED: { retryable: false },
+  ERR_LIFEGUARD_ROLLED_BACK: { retryable: false, statusCode: 500 },
+  ERR_LIFEGUARD_COMMIT_UNKNOWN: { retryable: false, statusCode: 500 },
 };
 
 export type LifeguardErrorCode =
@@ -43,7 +54,18 @@ export type LifeguardErrorCode =
   | 'ERR_LIFEGUARD_DEADLINE'
   | 'ERR_LIFEGUARD_ABORTED'
   | 'ERR_LIFEGUARD_LEASE_ENDED'
-  | 'ERR_LIFEGUARD_POOL_CLOSED';
+  | 'ERR_LIFEGUARD_POOL_CLOSED'
+  | 'ERR_LIFEGUARD_POOLER'
+  | 'ERR_LIFEGUARD_SCOPE_ENDED'
+  | 'ERR_LIFEGUARD_SELF_DEADLOCK'
+  | 'ERR_LIFEGUARD_SETTING'
+  | 'ERR_LIFEGUARD_BATCH'
+  | 'ERR_LIFEGUARD_PROPAGATION'
+  | 'ERR_LIFEGUARD_TRANSACTION_CONTROL'
+  | 'ERR_LIFEGUARD_TRANSACTION_ENDED'
+  | 'ERR_LIFEGUARD_TRANSACTION_FAILED'
+  | 'ERR_LIFEGUARD_ROLLED_BACK'
+  | 'ERR_LIFEGUARD_COMMIT_UNKNOWN';
 
 /** The state of a pool at the moment of an error: numbers only. */
 export interface PoolFigures {
@@ -68,6 +90,8 @@ export interface ErrorDetails {
   readonly retryAfterSeconds?: number;
   readonly consequence?: Consequence;
   readonly figures?: PoolFigures;
+  /** Of a batch: which of its statements it was, counted from 0. */
+  readonly index?: number;
 }
 
 const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
@@ -86,6 +110,7 @@ export class LifeguardError extends Error {
   declare readonly retryAfterSeconds?: number;
   declare readonly consequence?: Consequence;
   declare readonly figures?: PoolFigures;
+  declare readonly index?: number;
 
   constructor(code: LifeguardErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -96,6 +121,7 @@ export class LifeguardError extends Error {
     if (details.retryAfterSeconds !== undefined) this.retryAfterSeconds = details.retryAfterSeconds;
     if (details.consequence !== undefined) this.consequence = details.consequence;
     if (details.figures !== undefined) this.figures = details.figures;
+    if (details.index !== undefined) this.index = details.index;
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {

@@ -31,6 +31,18 @@ export interface Events {
     millis: number;
     error?: string;
   };
+  'lifeguard:statement:late': { pool: string; name: string };
+  'lifeguard:transaction:started': { pool: string; name: string; attempt: number };
+  'lifeguard:transaction:ended': {
+    pool: string;
+    name: string;
+    attempt: number;
+    outcome: 'committed' | 'rolled-back' | 'unknown';
+    millis: number;
+    error?: string;
+  };
+  'lifeguard:transaction:retry': { pool: string; name: string; attempt: number; code: string; delayMillis: number };
+  'lifeguard:transaction:hook-failed': { pool: string; name: string; when: 'commit' | 'rollback'; error: string };
 }
 
 /** Why a connection was closed. The list is closed: it is what snapshots count and dashboards group by. */
@@ -61,7 +73,10 @@ export type WarningCode =
   | 'LIFEGUARD_LEASE_RECLAIMED'
   | 'LIFEGUARD_LEASE_COLLECTED'
   | 'LIFEGUARD_PARAMETER_REFUSED'
-  | 'LIFEGUARD_PARAMETER_IGNORED';
+  | 'LIFEGUARD_PARAMETER_IGNORED'
+  | 'LIFEGUARD_SELF_DEADLOCK'
+  | 'LIFEGUARD_HOOK_FAILED'
+  | 'LIFEGUARD_NOT_REPLICATED';
 
 /** A lease that is out for longer than `leakAfterMillis`. */
 export interface Leak {
@@ -101,6 +116,11 @@ const CHANNELS: { readonly [Name in EventName]: Named<Name> } = {
   'lifeguard:lease:returned': named('lifeguard:lease:returned'),
   'lifeguard:statement:started': named('lifeguard:statement:started'),
   'lifeguard:statement:ended': named('lifeguard:statement:ended'),
+  'lifeguard:statement:late': named('lifeguard:statement:late'),
+  'lifeguard:transaction:started': named('lifeguard:transaction:started'),
+  'lifeguard:transaction:ended': named('lifeguard:transaction:ended'),
+  'lifeguard:transaction:retry': named('lifeguard:transaction:retry'),
+  'lifeguard:transaction:hook-failed': named('lifeguard:transaction:hook-failed'),
 };
 
 /** For the hot path: one property read that says whether a payload is worth building. @internal */

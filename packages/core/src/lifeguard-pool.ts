@@ -1,32 +1,43 @@
 import { type Clock, systemClock } from './clock.ts';
 import { DeadlineWheel } from './deadline-wheel.ts';
-import { describeFigures, isLifeguardError, LifeguardError, nameOf, type PoolFigures } from './errors.ts';
+import { LifeguardError } from './errors.ts';
 import { Warnings } from './events.ts';
 import { readOptions, type Settings } from './options.ts';
+import { CREATE_TOKENS, evidenceStatement, forgetTokens, toEvidence, tokenStatement } from './pg/commit-outcome.ts';
 import { clientClass } from './pg/driver.ts';
+import { failureOf, mayBeAsked } from './pg/failure.ts';
 import { asOwnLimit } from './pg/own-limit.ts';
 import type { PgConnection } from './pg/pg-connection.ts';
 import { PostgresSeam } from './pg/postgres-seam.ts';
+import { readSql } from './pg/sql-words.ts';
 import type { QueryResult, Statement } from './pg/statement.ts';
 import { verdictOn } from './pg/verdict.ts';
 import { Pool } from './pool/pool.ts';
-import { closedMeanwhile } from './pool/refusal.ts';
+import { notReady } from './pool/refusal.ts';
 import type { PoolSnapshot } from './pool/snapshot.ts';
 import type { PoolOptions } from './pool-options.ts';
+import { Ambient } from './scope/ambient.ts';
+import type { BatchResults } from './scope/batch-results.ts';
 import {
   type CallOptions,
-  checkCall,
   checkLimits,
   type LimitOptions,
   NO_OPTIONS,
   ownOptions,
   UNLIMITED,
 } from './scope/call-options.ts';
-import { Hold, type House } from './scope/hold.ts';
-import { LeakWatch } from './scope/leak-watch.ts';
-import { Lease, type LeaseTime } from './scope/lease.ts';
-import { type Limits, withPatience } from './scope/patience.ts';
-import { toStatement } from './scope/statement.ts';
+import { Desk } from './scope/desk.ts';
+import { Counts, type Ground, type Server } from './scope/ground.ts';
+import type { House } from './scope/hold.ts';
+import { endTheSilent, LeakWatch } from './scope/leak-watch.ts';
+import type { Lease } from './scope/lease.ts';
+import { withPatience } from './scope/patience.ts';
+import { RetryBudget } from './scope/retry.ts';
+import { Scope } from './scope/scope.ts';
+import type { ScopeOptions } from './scope/scope-options.ts';
+import { SpentTokens } from './scope/spent-tokens.ts';
+import type { Transaction } from './scope/transaction.ts';
+import type { TransactionOptions } from './scope/transaction-options.ts';
 
 export { Owner } from './pool/waiters.ts';
 
@@ -36,108 +47,138 @@ export { Owner } from './pool/waiters.ts';
  * All rings of the house meet here and nowhere else.
  */
 export class LifeguardPool implements AsyncDisposable {
-  readonly #settings: Settings;
-  readonly #clock: Clock;
-  readonly #wheel: DeadlineWheel;
+  readonly #clock: Clock = systemClock;
   readonly #pool: Pool<PgConnection>;
-  readonly #house: House;
-  readonly #leaks: LeakWatch;
-  readonly #leaseTime: LeaseTime;
-  /** Statements that `query` sent on another connection. */
-  #retries = 0;
+  readonly #ground: Ground;
+  readonly #desk: Desk;
+  readonly #tokens: SpentTokens;
 
   /** Use `createPool`. */
   constructor(options: PoolOptions = {}) {
     const settings = readOptions(options);
-    const clock = systemClock;
+    const clock = this.#clock;
     const warnings = new Warnings(settings.name, settings.logger);
     const leaks = new LeakWatch({ pool: settings.name, ...settings }, warnings);
     const seam = new PostgresSeam(settings, clientClass(), { clock, warnings });
-    const pool: Pool<PgConnection> = new Pool({ settings, seam, clock }, (now) => leaks.check(pool.leased(), now));
-    this.#settings = settings;
-    this.#clock = clock;
-    this.#wheel = new DeadlineWheel(clock);
-    this.#leaks = leaks;
-    this.#pool = pool;
-    this.#house = {
-      name: settings.name,
+    const tick = (now: number): void => {
+      leaks.check(this.#pool.leased(), now);
+      endTheSilent(this.#pool.leased(), now, seam.inForce.get('statement_timeout'));
+    };
+    this.#pool = new Pool({ settings, seam, clock }, tick);
+    const wheel = new DeadlineWheel(clock);
+    const patience: Ground['patience'] = (awaited, limits) => withPatience(awaited, limits, { wheel, clock });
+    this.#tokens = new SpentTokens((tokens) => this.outside(() => this.query(forgetTokens(tokens))));
+    this.#ground = {
+      house: houseOf(settings, seam, { clock, pool: this.#pool, leaks }),
       clock,
-      pool,
-      explain: (error, ranMillis) => asOwnLimit(error, ranMillis, seam.limits),
-      verdictOn: (connection) => verdictOn(connection, settings.resetOnRelease),
-      leaks,
+      server: serverOf(seam),
+      ambient: new Ambient(this, settings.mode),
+      warnings,
+      budget: new RetryBudget(),
+      counts: new Counts(),
+      acquireTimeoutMillis: settings.acquireTimeoutMillis,
+      selfDeadlock: settings.selfDeadlock,
+      patience,
+      forget: (token) => this.#tokens.add(token),
     };
-    this.#leaseTime = {
-      limits: (given) => this.#limits(given),
-      patience: (awaited, limits) => withPatience(awaited, limits, { wheel: this.#wheel, clock }),
-    };
+    this.#desk = new Desk(this.#ground);
   }
 
   /** As given to `createPool`: what errors, events and snapshots call this pool. */
   get name(): string {
-    return this.#settings.name;
+    return this.#ground.house.name;
   }
 
   /**
-   * Runs one statement on a connection that is borrowed for it alone and goes back by itself.
+   * Runs one statement on a connection that is borrowed for it alone and goes back by itself; inside a scope or a
+   * transaction, as part of that.
    *
    * Where the connection was lost before anything was sent, the statement is sent on another one, three in all; what may
    * have run is never sent again. `timeoutMillis` and `signal` end all of it together: the line, a dial, the
-   * statement, which is then cancelled on the server.
+   * statement, which the server ends itself, or which is then cancelled there.
    *
    * Rejects with PostgreSQL's own error as pg made it, or with a `LifeguardError`: of the line (`…_ACQUIRE_TIMEOUT`,
    * `…_LINE_FULL`, `…_OVERLOADED`, `…_UNAVAILABLE`, `…_REJECTED`, `…_POOL_CLOSED`), of a limit (`…_DEADLINE`, `…_ABORTED`),
    * of a loss (`…_CONNECTION_LOST`), or of the call itself (`…_ARGUMENT`). `consequence` says whether it may have run.
    *
-   * A `BEGIN` sent this way makes no transaction: take a lease.
+   * A `BEGIN` sent this way makes no transaction: use `transaction()`.
    */
-  async query<Row = Record<string, unknown>>(
+  query<Row = Record<string, unknown>>(
     text: string | Statement,
     values?: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<QueryResult<Row>> {
-    const statement = toStatement(text, values);
-    const call = options === NO_OPTIONS ? NO_OPTIONS : checkCall(options);
-    const limits = options === NO_OPTIONS ? NO_LIMITS : this.#limits(call);
-    for (let attempt = 1; ; attempt += 1) {
-      const hold = new Hold(this.#house, call, { kind: 'statement', deadline: limits.deadline });
-      const begun = hold.begin();
-      if (begun !== undefined) await begun;
-      try {
-        if (limits === NO_LIMITS) return await hold.run<Row>(statement);
-        return await this.#leaseTime.patience({ begin: () => hold.run<Row>(statement), wasSent: () => true }, limits);
-      } catch (error) {
-        if (hold.isOver) throw closedMeanwhile(this.name, error);
-        if (attempt === MAX_ATTEMPTS || !wasNeverSent(error)) throw error;
-        this.#retries += 1;
-      } finally {
-        hold.end();
-      }
-    }
+    return this.#desk.query<Row>(text, values, options);
+  }
+
+  /**
+   * Runs several statements in one round trip and one transaction: all or nothing. Their results come in their order; an
+   * error is `ERR_LIFEGUARD_BATCH`, with the `index` of the statement and the server's own error as its `cause`. A
+   * serialization failure or a deadlock is tried again.
+   */
+  batch<Rows extends readonly unknown[] = Record<string, unknown>[]>(
+    statements: readonly (string | Statement)[],
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<BatchResults<Rows>> {
+    return this.#desk.batch<Rows>(statements, options);
+  }
+
+  /**
+   * Runs `fn` in a transaction: it commits when `fn` returns, and rolls back when it throws. BEGIN and all that the options
+   * ask for travel with the first statement; without a statement nothing is sent at all. After a serialization failure or
+   * a deadlock `fn` is called again, ten times in all: what it does outside of the database should stand that.
+   *
+   * Inside a transaction it joins that, unless `propagation` says otherwise.
+   */
+  transaction<T>(fn: (tx: Transaction) => T | Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#desk.transaction(fn, options);
+  }
+
+  /** Runs `fn` in a scope of its own: what its options say holds for all that is done with `db` inside. */
+  scope<T>(options: ScopeOptions, fn: (db: Scope) => T | Promise<T>): Promise<T>;
+  scope<T>(fn: (db: Scope) => T | Promise<T>): Promise<T>;
+  async scope<T>(
+    options: ScopeOptions | ((db: Scope) => T | Promise<T>),
+    fn?: (db: Scope) => T | Promise<T>,
+  ): Promise<T> {
+    if (typeof options === 'function') return Scope.run(this.#ground, {}, options);
+    return Scope.run(this.#ground, options, fn as (db: Scope) => T | Promise<T>);
+  }
+
+  /** The innermost scope or transaction of this pool that the running code belongs to; undefined outside of all. */
+  current(): Scope | Transaction | undefined {
+    return this.#ground.ambient.current();
+  }
+
+  /** `fn` for later, as if it were called here: for listeners and queues that call from elsewhere. */
+  bind<Args extends unknown[], R>(fn: (...args: Args) => R): (...args: Args) => R {
+    return this.#ground.ambient.bind(fn);
+  }
+
+  /** Runs `fn` outside of the scope and the transaction around it: for work that is meant to go on without them. */
+  outside<R>(fn: () => R): R {
+    return this.#ground.ambient.run(undefined, fn);
+  }
+
+  /** Makes the table that `commitOutcome: 'token'` needs, and removes what is left in it of processes that died. */
+  async createCommitTokens(): Promise<void> {
+    await this.outside(() => this.query(CREATE_TOKENS));
   }
 
   /**
    * A connection for the caller alone, until the lease ends: `await using lease = await pool.lease()`, or `release()` in
-   * a `finally`. The limits bound the wait for it; each statement on it takes limits of its own. Rejects as `query` does.
+   * a `finally`. The limits bound the wait for it; each statement on it takes limits of its own. Inside a scope it ends
+   * with that at the latest. Rejects as `query` does.
    */
-  async lease(options: CallOptions = NO_OPTIONS): Promise<Lease> {
-    const call = options === NO_OPTIONS ? NO_OPTIONS : checkCall(options);
-    const { deadline } = options === NO_OPTIONS ? NO_LIMITS : this.#limits(call);
-    const hold = new Hold(this.#house, call, { kind: 'lease', deadline });
-    this.#leaks.began(hold);
-    const begun = hold.begin();
-    if (begun !== undefined) await begun;
-    return new Lease(hold, this.#leaseTime);
+  lease(options: CallOptions = NO_OPTIONS): Promise<Lease> {
+    return this.#desk.lease(options);
   }
 
   /** A frozen reading of the pool. It uses no connection. */
   snapshot(): PoolSnapshot {
-    const reading = {
-      ...this.#pool.snapshot(),
-      retries: this.#retries,
-      commits: Object.freeze({ committed: 0, notCommitted: 0, unknown: 0 }),
-    };
-    return Object.freeze(reading);
+    const { retries, committed, notCommitted, unknown } = this.#ground.counts;
+    const commits = Object.freeze({ committed, notCommitted, unknown });
+    return Object.freeze({ ...this.#pool.snapshot(), retries, commits });
   }
 
   /**
@@ -192,16 +233,13 @@ export class LifeguardPool implements AsyncDisposable {
     if (!Number.isFinite(graceMillis) || graceMillis < 0) {
       refuseClose(`graceMillis must be a number of at least 0, not ${String(graceMillis)}`);
     }
+    if (this.#tokens.size > 0) await this.#tokens.flush();
     await this.#pool.close(graceMillis);
   }
 
   /** `await using pool = createPool()`: closes with a grace of 10 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  #limits({ signal, timeoutMillis }: CallOptions): Limits {
-    return { signal, deadline: timeoutMillis === undefined ? undefined : this.#clock.now() + timeoutMillis };
   }
 }
 
@@ -213,13 +251,32 @@ export function createPool(options?: PoolOptions): LifeguardPool {
   return new LifeguardPool(options);
 }
 
-const NO_LIMITS: Limits = Object.freeze({ signal: undefined, deadline: undefined });
+function houseOf(settings: Settings, seam: PostgresSeam, rest: Pick<House, 'clock' | 'pool' | 'leaks'>): House {
+  return {
+    ...rest,
+    name: settings.name,
+    explain: (error, ran) => seam.explain(asOwnLimit(error, ran, seam.inForce)),
+    refusalOf: (text) => seam.refusalOfText(text),
+    verdictOn: (connection) => verdictOn(connection, seam.reset),
+    stop: (connection) => seam.stop(connection),
+  };
+}
 
-/** A connection that ends in the moment it is lent is bad luck; three in a row are a server that goes down. */
-const MAX_ATTEMPTS = 3;
-
-function wasNeverSent(error: unknown): boolean {
-  return isLifeguardError(error, 'ERR_LIFEGUARD_CONNECTION_LOST') && error.consequence === 'nothing-sent';
+function serverOf(seam: PostgresSeam): Server {
+  return {
+    read: readSql,
+    failureOf: (error, phase) => failureOf(error, { phase }),
+    mayBeAsked,
+    get inForce() {
+      return seam.inForce;
+    },
+    wanted: seam.wanted,
+    refusalOfTransaction: () => seam.refusalOfTransaction(),
+    evidenceStatement,
+    tokenStatement,
+    toEvidence,
+    resolve: (evidence) => seam.resolve(evidence),
+  };
 }
 
 const READY_MILLIS = 30_000;
@@ -236,14 +293,4 @@ function refuseClose(complaint: string): never {
 
 function refuseSize(complaint: string): never {
   throw new LifeguardError('ERR_LIFEGUARD_OPTION', `resize() changed nothing: ${complaint}`);
-}
-
-function notReady(figures: PoolFigures, millis: number, cause: unknown): LifeguardError {
-  const why =
-    cause === undefined
-      ? 'Is the server up, and does it accept this user?'
-      : `Dials fail (${nameOf(cause)}): see the cause.`;
-  const message = `Pool "${figures.pool}" was not ready within ${millis} ms; ${describeFigures(figures)}. ${why}`;
-  const details = { figures, cause, consequence: 'nothing-sent', retryAfterSeconds: 1 } as const;
-  return new LifeguardError('ERR_LIFEGUARD_UNAVAILABLE', message, details);
 }

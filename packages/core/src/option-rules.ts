@@ -41,6 +41,13 @@ export function choice(fallback: string | undefined, ...allowed: readonly string
   };
 }
 
+/** What may stand before a server; pg/pooler-profiles.ts says what is different there. */
+export const POOLERS: readonly string[] = [
+  ...['auto', 'none', 'pgbouncer-session', 'pgbouncer-transaction', 'pgbouncer-statement'],
+  ...['odyssey-session', 'odyssey-transaction', 'pgcat-session', 'pgcat-transaction'],
+  ...['supavisor-session', 'supavisor-transaction', 'rds-proxy'],
+];
+
 /** The value is not shown: it may be a secret. */
 export function text(): Rule {
   return {

@@ -1,6 +1,6 @@
 import { LifeguardError } from './errors.ts';
 import type { Logger } from './events.ts';
-import { choice, flag, fn, millis, nearest, type Rule, text, whole } from './option-rules.ts';
+import { choice, flag, fn, millis, nearest, POOLERS, type Rule, text, whole } from './option-rules.ts';
 import type { PoolOptions } from './pool-options.ts';
 
 type ForPg =
@@ -87,6 +87,9 @@ const PLAIN: Readonly<Record<keyof Plain, Rule>> = {
   leakAfterMillis: millis(30_000),
   reclaimAfterMillis: millis(0),
   resetOnRelease: choice('dirty', 'dirty', 'always', 'never'),
+  pooler: choice('auto', ...POOLERS),
+  mode: choice('ambient', 'ambient', 'explicit'),
+  selfDeadlock: choice('warn', 'allow', 'warn', 'throw'),
 };
 
 const SHAPED: Readonly<Record<Shaped, Rule>> = {

@@ -40,6 +40,13 @@ export interface PoolOptions {
   readonly keepAliveInitialDelayMillis?: number | undefined;
   /** Makes the socket, for tunnels and cloud connectors. @default a plain TCP or unix socket @pg the same */
   readonly stream?: (() => unknown) | undefined;
+  /**
+   * What stands before the server, and in which mode; the page "Behind a pooler" has a table of them. `auto` notices that
+   * there is one, and what it shares as soon as something shows it; to name it is safer. Behind one that shares sessions,
+   * what would change a session is refused with `ERR_LIFEGUARD_POOLER`.
+   * @limits "auto", "none", "pgbouncer-" with "session", "transaction" or "statement", "odyssey-", "pgcat-" or "supavisor-" with "session" or "transaction", or "rds-proxy" @default 'auto' @pg none
+   */
+  readonly pooler?: PoolerOption | undefined;
 
   // --- Size and line ---
 
@@ -73,6 +80,16 @@ export interface PoolOptions {
    * their limits. `fail` dials at once, and a first failure fails those who wait. @limits "lazy", "wait" or "fail" @default 'lazy' @pg lazy
    */
   readonly startup?: 'lazy' | 'wait' | 'fail' | undefined;
+  /**
+   * `ambient`: inside a scope or a transaction, `pool.query` and its kin are part of that, wherever they are called.
+   * `explicit`: only what is called on a handle is. @limits "ambient" or "explicit" @default 'ambient' @pg explicit
+   */
+  readonly mode?: 'ambient' | 'explicit' | undefined;
+  /**
+   * What is done when a scope or transaction that holds a connection waits for another one while all are leased: if all do
+   * that, they wait for each other. @limits "allow", "warn" or "throw" @default 'warn' @pg allow
+   */
+  readonly selfDeadlock?: 'allow' | 'warn' | 'throw' | undefined;
   /** Idle connections do not keep the process alive. @default false @pg false */
   readonly allowExitOnIdle?: boolean | undefined;
 
@@ -142,6 +159,14 @@ export interface PoolOptions {
   /** Where warnings go: pino, or anything shaped like the console. Without one, a warning that nobody hears goes once to `process.emitWarning`. @default none @pg none */
   readonly logger?: Logger | undefined;
 }
+
+/** What stands before the server. */
+export type PoolerOption =
+  | 'auto'
+  | 'none'
+  | `pgbouncer-${'session' | 'transaction' | 'statement'}`
+  | `${'odyssey' | 'pgcat' | 'supavisor'}-${'session' | 'transaction'}`
+  | 'rds-proxy';
 
 /** What `onConnect` may do with the new connection. */
 export interface HookConnection {

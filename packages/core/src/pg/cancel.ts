@@ -20,6 +20,8 @@ async function sendCancel(connection: PgConnection): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject).once('close', () => resolve());
     socket.resume();
+    // It may have been answered while we dialled, and what runs by now is somebody else's.
+    if (connection.kind !== 'running') return void socket.destroy();
     // Not `end`: to PgBouncer a client that has half closed has gone, and 1.18 dies of it. The server closes.
     socket.write(cancelRequest(processID, secretKey));
   });
@@ -110,16 +112,20 @@ const FIRST_PAUSE_MILLIS = 50;
 /** The cancel requests of one pool, a few at a time. */
 export class Cancels {
   readonly #clock: Clock;
+  /** Some poolers drop them. */
+  readonly #arePassedOn: () => boolean;
   #underway = 0;
   readonly #next: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, arePassedOn: () => boolean) {
     this.#clock = clock;
+    this.#arePassedOn = arePassedOn;
   }
 
   /** Resolves when nothing runs any more. A request that overtakes its statement hits nothing, so it is repeated. */
   async stop(connection: PgConnection): Promise<void> {
     for (let pause = FIRST_PAUSE_MILLIS; connection.kind === 'running'; pause *= 2) {
+      if (!this.#arePassedOn()) throw new Error('No cancel request gets through this pooler.');
       await this.#send(connection);
       await this.#quietFor(connection, pause);
     }

@@ -5,19 +5,32 @@ import { codeOf } from './sqlstate.ts';
  * The error of a statement, or of its connection, said in our own words where a limit has ended it that *we* gave the
  * server at login. A 57014 before that time is somebody's cancel, or a limit of the user's own, and stays what it is.
  */
-export function asOwnLimit(error: unknown, ranMillis: number, limits: ReadonlyMap<string, number>): unknown {
+export function asOwnLimit(
+  error: unknown,
+  { millis: ranMillis, armedMillis }: Ran,
+  limits: ReadonlyMap<string, number>,
+): unknown {
   const lost = isLifeguardError(error, 'ERR_LIFEGUARD_CONNECTION_LOST');
   const reason = lost ? error.cause : error;
   const setting = SETTING_BY_CODE[codeOf(reason) ?? ''];
-  const limit = setting === undefined ? undefined : limits.get(setting);
+  const carried = setting === 'statement_timeout' ? armedMillis : undefined;
+  const limit = setting === undefined ? undefined : (carried ?? limits.get(setting));
   if (setting === undefined || limit === undefined) return error;
   if (setting === 'statement_timeout' && ranMillis < limit) return error;
-  const message = `The server ended ${SUBJECTS[setting]} at the pool's limit of ${limit} ms (${setting}). ${REMEDIES[setting]}`;
+  const whose = carried === undefined ? "at the pool's limit of" : 'at its deadline, after';
+  const remedy = carried === undefined ? REMEDIES[setting] : 'Nothing of it remains.';
+  const message = `The server ended ${SUBJECTS[setting]} ${whose} ${limit} ms (${setting}). ${remedy}`;
   const consequence = lost ? error.consequence : undefined;
   return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message, {
     cause: reason,
     ...(consequence === undefined ? {} : { consequence }),
   });
+}
+
+/** How long it ran, and the limit that it carried itself. */
+interface Ran {
+  readonly millis: number;
+  readonly armedMillis: number | undefined;
 }
 
 type Setting = 'statement_timeout' | 'idle_in_transaction_session_timeout' | 'transaction_timeout';

@@ -1,44 +1,23 @@
 import type * as net from 'node:net';
-import { type Consequence, LifeguardError } from '../errors.ts';
+import type { LifeguardError } from '../errors.ts';
+import { addressOf } from './address.ts';
+import type { ConnectionState, Running } from './connection-state.ts';
+import { connectionLost, isFarewell } from './loss.ts';
 import type { PgClient, ServerMessage } from './pg-subset.ts';
 import { type Dirt, worse } from './sql-dirt.ts';
 import { readSql } from './sql-words.ts';
 import { isOutdatedPlan, isUnknownStatement } from './sqlstate.ts';
-import type { QueryResult, Statement } from './statement.ts';
-import { guarded } from './type-parsers.ts';
+import { forPg, type QueryResult, type Statement } from './statement.ts';
+import type { Submittable } from './submittable.ts';
+import { type Group, type GroupAnswer, SyncGroup } from './sync-group.ts';
 
-/**
- * Exactly one of these. A statement makes it running, its answer ready again; `leave()` and the end of the socket are
- * final. Only `#move` changes it.
- */
-type State =
-  | { readonly kind: 'ready' }
-  | Running
-  /** Terminate is sent: we wait for the server to close its side. */
-  | { readonly kind: 'leaving' }
-  | { readonly kind: 'ended'; readonly error: unknown };
-
-interface Running {
-  readonly kind: 'running';
-  readonly resolve: (result: QueryResult<never>) => void;
-  readonly reject: (error: unknown) => void;
-  /** Of a prepared statement. */
-  readonly name: string | undefined;
-  /** The statement has failed, and ReadyForQuery has not come yet: until then the status byte is that of before. */
-  failure: unknown;
-  /** Not bound: a value could not be converted, and pg has closed again what it had prepared. */
-  step: 'binding' | 'sent' | 'not-bound';
-  /** Somebody waits for this to be over. */
-  over: PromiseWithResolvers<void> | undefined;
-}
-
-const READY: State = { kind: 'ready' };
+const READY: ConnectionState = { kind: 'ready' };
 
 /** One session with the server: a `pg.Client` that answers with consequences. */
 export class PgConnection {
   readonly client: PgClient;
   readonly #onLost: (error: unknown) => void;
-  #state: State = READY;
+  #state: ConnectionState = READY;
   /**
    * Whether the server's end of the session was seen: it said goodbye, or it hung up after we did. A reset, a silent
    * network, a cut of our own say nothing of the server's side, where the session may live on.
@@ -50,10 +29,14 @@ export class PgConnection {
   #openedAt: number | undefined;
   #address: net.NetConnectOpts | undefined;
   #lastFailure: unknown;
+  #lastNotice: ServerMessage | undefined;
   /** Transactions were read-only by default when the session began: by role, database or server, and so by wish. */
   #readOnlyFromStart = false;
-  /** Whether the last text may have run in a transaction that its user had opened: before it, or in the text itself. */
-  #block: 'none' | 'possible' = 'none';
+  /**
+   * Whether the last text may have run in a transaction that its user had opened: before it, or in the text itself. Of
+   * one that we have opened it is known that it may write.
+   */
+  #block: 'none' | 'possible' | 'writable' = 'none';
   /** Settings that the server reports by itself. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC */
   readonly #reported = new Map<string, string>();
   readonly #gone = Promise.withResolvers<void>();
@@ -66,12 +49,13 @@ export class PgConnection {
     client.on('notice', (notice) => this.#noticed(notice));
     client.on('drain', () => this.#drained());
     client.once('end', () => this.#closed());
+    client.connection.on('errorMessage', (error) => this.#overheard(error));
     client.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
       this.#reported.set(parameterName, parameterValue);
     });
   }
 
-  get kind(): State['kind'] {
+  get kind(): ConnectionState['kind'] {
     return this.#state.kind;
   }
 
@@ -87,6 +71,11 @@ export class PgConnection {
   /** How the last statement ended: 57014 proves that a cancel has hit what it was meant for. */
   get lastFailure(): unknown {
     return this.#lastFailure;
+  }
+
+  /** What the server said beside the answer to the last statement. */
+  get lastNotice(): ServerMessage | undefined {
+    return this.#lastNotice;
   }
 
   /** An instant on the pool's clock: the server's process is at least as old. */
@@ -124,14 +113,49 @@ export class PgConnection {
 
   /** One statement at a time; the caller sees to it. Settles when ReadyForQuery has been read, or the connection is lost. */
   query<Row = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
-    if (this.#state.kind === 'ended' || this.#state.kind === 'leaving')
-      return Promise.reject(this.#lost('nothing-sent'));
-    if (this.#state.kind === 'running') throw new Error('bug: a statement was sent before the last one was answered');
-    const reading = readSql(statement.text);
-    this.#dirt = worse(this.#dirt, reading.dirt);
+    if (!this.#isUsable()) return Promise.reject(this.loss);
+    const statements = this.#read(statement.text);
+    const isOutside = this.transactionStatus === 'I';
+    if (isOutside || this.#block === 'none') this.#block = isOutside && statements <= 1 ? 'none' : 'possible';
+    const query = forPg(statement);
+    return new Promise<QueryResult<never>>((resolve, reject) => {
+      const running = this.#run({ resolve, reject, name: query.name, until: 'callback' });
+      this.#send(running, () => this.client.query(query, undefined, (...answer) => this.#answered(running, ...answer)));
+    });
+  }
+
+  /** Several statements in one round trip; rejects only where the connection is lost, or where nothing was sent. */
+  async group({ before, statements, after }: Group): Promise<GroupAnswer> {
+    if (!this.#isUsable()) throw this.loss;
+    const group = new SyncGroup(this.client, [...before, ...statements, ...after]);
+    for (const { text } of statements) this.#read(text);
+    try {
+      await new Promise<undefined>((resolve, reject) => {
+        const running = this.#run({ resolve, reject, name: undefined, until: 'callback' });
+        this.#send(running, () =>
+          this.client.query(group, undefined, (...answer) => this.#answered(running, ...answer)),
+        );
+      });
+    } catch (error) {
+      if (this.#state.kind !== 'ready') throw error;
+      return group.answer(error);
+    }
+    return group.answer(undefined);
+  }
+
+  /** A cursor, a stream, a COPY: it answers to itself. Resolves when it is through; its errors are its own. */
+  submit(submittable: Submittable): Promise<void> {
+    if (!this.#isUsable()) return Promise.reject(this.loss);
     this.#lastFailure = undefined;
-    this.#block = this.transactionStatus === 'I' && reading.statements <= 1 ? 'none' : 'possible';
-    return new Promise<QueryResult<never>>((resolve, reject) => this.#send(forPg(statement), resolve, reject));
+    return new Promise<void>((resolve, reject) => {
+      const running = this.#run({ resolve, reject, name: undefined, until: 'ready' });
+      this.#send(running, () => this.client.query(submittable));
+    });
+  }
+
+  /** A group of ours begins here: where it may write, a refusal as read-only is a failover, and else it is by wish. */
+  writes(block: 'writable' | 'possible'): void {
+    this.#block = block;
   }
 
   /** Resolves when nothing runs any more, or the connection has ended. */
@@ -160,27 +184,36 @@ export class PgConnection {
   }
 
   /** The only way from state to state. Whoever waits for a statement to be over is told, however it ended. */
-  #move(next: State): State {
+  #move(next: ConnectionState): ConnectionState {
     const before = this.#state;
     this.#state = next;
     if (before.kind === 'running') before.over?.resolve();
     return before;
   }
 
-  #send(query: Statement, resolve: Running['resolve'], reject: Running['reject']): void {
-    const { name } = query;
-    const running: Running = {
-      kind: 'running',
-      resolve,
-      reject,
-      name,
-      failure: undefined,
-      step: 'binding',
-      over: undefined,
-    };
+  #isUsable(): boolean {
+    if (this.#state.kind === 'running') throw new Error('bug: a statement was sent before the last one was answered');
+    return this.#state.kind === 'ready';
+  }
+
+  /** How many statements there are in it. */
+  #read(text: string): number {
+    const reading = readSql(text);
+    this.#dirt = worse(this.#dirt, reading.dirt);
+    this.#lastFailure = undefined;
+    this.#lastNotice = undefined;
+    return reading.statements;
+  }
+
+  #run(work: Pick<Running, 'resolve' | 'reject' | 'name' | 'until'>): Running {
+    const running: Running = { kind: 'running', ...work, failure: undefined, step: 'binding', over: undefined };
     this.#move(running);
+    return running;
+  }
+
+  #send(running: Running, send: () => unknown): void {
     try {
-      this.client.query(query, undefined, (error, result) => this.#answered(running, error, result));
+      send();
       running.step = running.failure === undefined ? 'sent' : 'not-bound';
     } catch (error) {
       // How much of it was written is not known: nothing sensible can follow on this connection.
@@ -198,16 +231,25 @@ export class PgConnection {
       this.#lastFailure = error;
     } else {
       this.#move(READY);
-      running.resolve(result as QueryResult<never>);
+      running.resolve(result as never);
     }
+  }
+
+  /** What answers to itself does not tell us what it was answered. */
+  #overheard(error: ServerMessage): void {
+    if (this.#state.kind !== 'running' || this.#state.until === 'callback') return;
+    if (isFarewell(error)) this.#lastWords = error;
+    this.#lastFailure = error;
   }
 
   #drained(): void {
     const state = this.#state;
-    if (state.kind !== 'running' || state.failure === undefined) return;
+    if (state.kind !== 'running') return;
+    if (state.failure === undefined && state.until === 'callback') return;
     if (state.name !== undefined) this.#mindTheName(state.name, state);
     this.#move(READY);
-    state.reject(state.failure);
+    if (state.failure === undefined) state.resolve(undefined as never);
+    else state.reject(state.failure);
   }
 
   /** pg goes on using a prepared statement that the server has no more, or has no more use for. */
@@ -218,6 +260,7 @@ export class PgConnection {
 
   #noticed(notice: ServerMessage): void {
     // Of a crash of another backend (57P02) this is all that is ever said: the connection then just ends.
+    this.#lastNotice = notice;
     const { message, code, severity } = notice;
     if (code?.startsWith('57P')) this.#lastWords = Object.assign(new Error(message), { code, severity });
   }
@@ -245,48 +288,13 @@ export class PgConnection {
     if (before.kind !== 'leaving') this.#onLost(reason);
   }
 
-  #fail(state: State, error: unknown): void {
+  #fail(state: ConnectionState, error: unknown): void {
     if (state.kind !== 'running') return;
     state.reject(connectionLost('may-have-run', this.#lastWords ?? state.failure ?? error));
   }
 
-  #lost(consequence: Consequence): LifeguardError {
-    return connectionLost(consequence, this.#state.kind === 'ended' ? this.#state.error : undefined);
+  /** What its end means for whoever wants to send something now. */
+  get loss(): LifeguardError {
+    return connectionLost('nothing-sent', this.#state.kind === 'ended' ? this.#state.error : undefined);
   }
-}
-
-/** Without a prototype: pg reads more keys than these, and none shall come from a polluted `Object.prototype`. */
-function forPg(statement: Statement): Statement {
-  const query = { __proto__: null, ...statement } as { -readonly [Part in keyof Statement]: Statement[Part] };
-  if (query.types !== undefined) query.types = guarded(query.types);
-  return query;
-}
-
-/** With this message the server ends the session. Severities are translated, so the codes that say it count too. */
-function isFarewell(error: unknown): error is ServerMessage {
-  if (!(error instanceof Error)) return false;
-  const { severity, code = '' } = error as ServerMessage;
-  return severity === 'FATAL' || severity === 'PANIC' || FAREWELLS.test(code);
-}
-
-/** Shutdown, crash, dropped database, idle session; idle in a transaction, and a transaction that lasted too long. */
-const FAREWELLS = /^(57P0[1-5]|25P0[34])$/;
-
-export function connectionLost(consequence: Consequence, cause: unknown): LifeguardError {
-  const message =
-    consequence === 'nothing-sent'
-      ? 'The connection was lost before the statement was sent. Nothing of it has run: it may be tried again.'
-      : 'The connection was lost while the statement ran. It may have run to its end: look before you try it again.';
-  return new LifeguardError('ERR_LIFEGUARD_CONNECTION_LOST', message, {
-    cause,
-    consequence,
-    retryable: consequence === 'nothing-sent',
-  });
-}
-
-function addressOf(client: PgClient): net.NetConnectOpts {
-  const { remoteAddress, remotePort } = client.connection.stream;
-  if (remoteAddress !== undefined && remotePort !== undefined) return { host: remoteAddress, port: remotePort };
-  const isSocketFile = client.host.startsWith('/');
-  return isSocketFile ? { path: `${client.host}/.s.PGSQL.${client.port}` } : { host: client.host, port: client.port };
 }

@@ -6,15 +6,20 @@ import type { Settings } from '../options.ts';
 import type { Contagion, Seam } from '../pool/seam.ts';
 import { inRootContext } from '../root-context.ts';
 import { Cancels } from './cancel.ts';
+import type { CommitOutcome, Evidence } from './commit-outcome.ts';
 import { endedAmong } from './ended.ts';
 import { Hooked } from './hook.ts';
-import { connectionLost, PgConnection } from './pg-connection.ts';
+import { connectionLost } from './loss.ts';
+import { PgConnection } from './pg-connection.ts';
 import type { PgClientClass } from './pg-subset.ts';
 import { Pooler } from './pooler.ts';
+import { Resolver } from './resolver.ts';
+import { SideConnection } from './side-connection.ts';
+import { readSql, type SqlReading } from './sql-words.ts';
 import { isCancelled, isPermanentDialFailure, isReadOnlyRefusal, isShutdown } from './sqlstate.ts';
 import { StartupLimits } from './startup.ts';
 import { guarded } from './type-parsers.ts';
-import { verdictOn } from './verdict.ts';
+import { type Reset, verdictOn } from './verdict.ts';
 
 /** The seam for PostgreSQL: what it means to open, check, clean, interrupt and close a session. */
 export class PostgresSeam implements Seam<PgConnection> {
@@ -24,14 +29,18 @@ export class PostgresSeam implements Seam<PgConnection> {
   readonly #startup: StartupLimits;
   readonly #pooler: Pooler;
   readonly #cancels: Cancels;
+  readonly #side: SideConnection;
+  readonly #resolver: Resolver;
 
   constructor(settings: Settings, Client: PgClientClass, { clock, warnings }: { clock: Clock; warnings: Warnings }) {
     this.#settings = settings;
     this.#Client = Client;
     this.#clock = clock;
-    this.#cancels = new Cancels(clock);
-    this.#startup = new StartupLimits(settings);
-    this.#pooler = new Pooler(settings.name, warnings);
+    this.#pooler = new Pooler(settings, warnings);
+    this.#startup = new StartupLimits(settings, this.#pooler.profile);
+    this.#cancels = new Cancels(clock, () => this.#pooler.profile.cancels === 'passed-on');
+    this.#side = new SideConnection((signal) => this.connect(signal, () => undefined));
+    this.#resolver = new Resolver(this.#side, clock);
   }
 
   connect(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
@@ -39,16 +48,20 @@ export class PostgresSeam implements Seam<PgConnection> {
   }
 
   async introduce(connection: PgConnection): Promise<void> {
-    await this.#pooler.inspect(connection, this.#startup.sent);
+    await this.#pooler.inspect(connection, this.#startup);
     await this.#greet(connection);
   }
 
-  /** An empty query: a round trip, and no plan. */
-  async check(connection: PgConnection): Promise<void> {
-    await connection.query({ text: '' });
+  check(connection: PgConnection): Promise<void> {
+    return this.#pooler.check(connection);
   }
 
+  /** A transaction that was left open is rolled back; a session that was changed is put back. */
   async clean(connection: PgConnection): Promise<void> {
+    if (connection.transactionStatus !== 'I') await connection.query({ text: 'ROLLBACK' });
+    const verdict = verdictOn(connection, this.reset);
+    if (verdict.kind === 'keep') return;
+    if (verdict.kind !== 'clean') throw new Error('the connection is not fit to be kept');
     await connection.query({ text: RESET_SESSION });
     await this.#greet(connection);
   }
@@ -59,9 +72,7 @@ export class PostgresSeam implements Seam<PgConnection> {
       await this.#cancels.stop(connection);
       if (!isCancelled(connection.lastFailure)) throw new Error('the cancel request may still be on its way');
     }
-    const verdict = verdictOn(connection, this.#settings.resetOnRelease);
-    if (verdict.kind === 'clean') await this.clean(connection);
-    else if (verdict.kind !== 'keep') throw new Error('the connection is not fit to be kept');
+    await this.clean(connection);
   }
 
   /** Cancel, then Terminate, then the server's own end: after a mere goodbye a statement runs on to its end. */
@@ -83,19 +94,56 @@ export class PostgresSeam implements Seam<PgConnection> {
    */
   async confirmClosed(connections: readonly PgConnection[], signal: AbortSignal): Promise<readonly PgConnection[]> {
     if (this.#pooler.isBetween) return connections;
-    const side = await inRootContext(() => this.#login(signal, () => undefined));
-    signal.addEventListener('abort', () => side.cutOff(), { once: true });
-    try {
-      return await endedAmong(side, connections, this.#clock.now());
-    } finally {
-      // One that was cut off does not see the server close.
-      if (!signal.aborted) await untilAborted(signal, side.leave()).catch(() => undefined);
-    }
+    return this.#side.use(signal, (side) => endedAmong(side, connections, this.#clock.now()));
+  }
+
+  /** Asks, over a side connection, what became of a COMMIT whose answer was lost. */
+  resolve(evidence: Evidence): Promise<CommitOutcome> {
+    return this.#resolver.resolve(evidence);
+  }
+
+  /** Cancels what runs. Resolves when nothing runs any more. */
+  stop(connection: PgConnection): Promise<void> {
+    return this.#cancels.stop(connection);
   }
 
   /** The limits that new connections are given at login, by the server's names, in milliseconds. */
   get limits(): ReadonlyMap<string, number> {
     return this.#startup.sent;
+  }
+
+  /** Those that the server enforces by itself, at login given or not: from its configuration, from ALTER ROLE. */
+  get inForce(): ReadonlyMap<string, number> {
+    return this.#pooler.inForce ?? this.#startup.sent;
+  }
+
+  /** Those that were meant to be enforced. */
+  get wanted(): ReadonlyMap<string, number> {
+    return this.#startup.wanted;
+  }
+
+  get reset(): Reset {
+    return this.#pooler.resetting(this.#settings.resetOnRelease);
+  }
+
+  /** Why a statement must not be sent: behind a pooler it would do something else than it says. */
+  refusalOf(reading: SqlReading): LifeguardError | undefined {
+    return this.#pooler.refusalOf(reading);
+  }
+
+  /** The same of a text, which is not even read where a connection goes to the server itself. */
+  refusalOfText(text: string): LifeguardError | undefined {
+    return this.#pooler.sharesSessions ? this.#pooler.refusalOf(readSql(text)) : undefined;
+  }
+
+  /** Why a transaction must not be begun. */
+  refusalOfTransaction(): LifeguardError | undefined {
+    return this.#pooler.refusalOfTransaction();
+  }
+
+  /** The error of a statement as its caller understands it, where it is the pooler that explains it. */
+  explain(error: unknown): unknown {
+    return this.#pooler.explain(error);
   }
 
   isPermanent(error: unknown): boolean {
@@ -104,6 +152,7 @@ export class PostgresSeam implements Seam<PgConnection> {
 
   contagion(connection: PgConnection, error: unknown): Contagion {
     const reason = isLifeguardError(error, 'ERR_LIFEGUARD_CONNECTION_LOST') ? error.cause : error;
+    this.#pooler.learn(reason);
     if (isShutdown(reason)) return 'suspect';
     if (!isReadOnlyRefusal(reason)) return 'none';
     return connection.isReadOnlyByWish ? 'none' : 'stale';
@@ -126,7 +175,7 @@ export class PostgresSeam implements Seam<PgConnection> {
       } catch (error) {
         const refusal = signal.aborted ? undefined : this.#startup.drop(error, sent);
         if (refusal === undefined) throw error;
-        if (refusal.isNews) this.#pooler.refused(refusal.name);
+        if (refusal.isNews) this.#pooler.refused(refusal.name, error);
       }
     }
   }
@@ -185,7 +234,7 @@ export class PostgresSeam implements Seam<PgConnection> {
   async #greet(connection: PgConnection): Promise<void> {
     const { onConnect } = this.#settings;
     if (onConnect === undefined) return connection.settleIn();
-    const hooked = new Hooked(connection);
+    const hooked = new Hooked(connection, (text) => this.refusalOfText(text));
     try {
       // For every request that will use the connection, and not for the one whose dial or reset it happens to be.
       await inRootContext(() => onConnect(hooked));
@@ -211,13 +260,6 @@ function hookFailed(message: string, cause?: unknown): LifeguardError {
 function withCode(error: unknown): unknown {
   const isNameless = error instanceof Error && error.message.startsWith('Connection terminated');
   return isNameless ? connectionLost('nothing-sent', error) : error;
-}
-
-function untilAborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    work.then(resolve, reject);
-  });
 }
 
 /** PostgreSQL shows printable ASCII, and 63 bytes of it. */

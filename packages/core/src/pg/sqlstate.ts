@@ -1,38 +1,11 @@
-/** What errors mean. Facts: research of PostgreSQL's own codes, https://www.postgresql.org/docs/current/errcodes-appendix.html */
+import { isLifeguardError } from '../errors.ts';
+import { failureOf } from './failure.ts';
 
-/** A dial that fails like this fails until somebody changes something. */
-const PERMANENT_CODES: ReadonlySet<string> = new Set([
-  '28000', // invalid authorization
-  '28P01', // invalid password
-  '3D000', // no such database
-  '42501', // no CONNECT privilege
-  '42704', // unknown setting in the startup packet
-  '22023', // a value that the setting does not take
-  '0A000', // a feature that the server or the pooler does not have
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'CERT_HAS_EXPIRED',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'EACCES',
-]);
+/** Questions about one error. What errors mean for a unit of work is in the table of failure.ts. */
 
-/** Failures without a code: pg's own, and PgBouncer's, which says 08P01 for everything. */
-const PERMANENT_MESSAGES: readonly RegExp[] = [
-  /^The server does not support SSL connections/,
-  /^SASL:/,
-  /^Password must be a string/,
-  /^no such (database|user)/,
-  /authentication failed/,
-  /^unsupported startup parameter/,
-  /^SSL required/,
-];
-
+/** A dial that fails like this fails until somebody changes something. What a hook or a password function met is theirs. */
 export function isPermanentDialFailure(error: unknown): boolean {
-  const { code, message } = fieldsOf(error);
-  if (code !== undefined && PERMANENT_CODES.has(code)) return true;
-  return PERMANENT_MESSAGES.some((pattern) => pattern.test(message));
+  return !isLifeguardError(error) && failureOf(error, { phase: 'dial' }).retry === 'never';
 }
 
 /** The server has ended sessions: this one's end may be that of others, which only a check can tell. */
@@ -69,6 +42,24 @@ export function refusedParameter(error: unknown): string | undefined {
   if (code === '42704' || code === '22023' || code === '0A000')
     return /\b([a-z]+(?:_[a-z]+)+)\b/.exec(message)?.[1] ?? 'options';
   return undefined;
+}
+
+/** PgBouncer in statement mode, of a BEGIN: https://www.pgbouncer.org/features.html#sql-feature-map-for-pooling-modes */
+export function isStatementMode(error: unknown): boolean {
+  const { code, message } = fieldsOf(error);
+  return code === '08P01' && message.includes('statement pooling mode');
+}
+
+/** A prepared statement that its session does not have, or has already: by the server's codes, or in PgBouncer's words. */
+export function isNamelessOrTaken(error: unknown): boolean {
+  const { code, message } = fieldsOf(error);
+  if (code === '08P01') return message.includes('prepared statement did not exist');
+  return code === '26000' || code === '42P05';
+}
+
+/** It names itself where it refuses the server's command line. */
+export function isRdsProxy(error: unknown): boolean {
+  return fieldsOf(error).message.includes('RDS Proxy');
 }
 
 export function codeOf(error: unknown): string | undefined {

@@ -1,4 +1,5 @@
 import type { Settings } from '../options.ts';
+import { DIRECT, type PoolerProfile } from './pooler-profiles.ts';
 import { codeOf, refusedParameter } from './sqlstate.ts';
 
 /** The server's limits that go into the startup packet, where they cost nothing and survive a reset of the session. */
@@ -14,7 +15,7 @@ export class StartupLimits {
   readonly #wanted: ReadonlyMap<Parameter, number>;
   readonly #refused = new Set<string>();
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, { atLogin }: Pick<PoolerProfile, 'atLogin'> = DIRECT) {
     const { connectionString = '' } = settings.forPg;
     const all: [Parameter, number][] = [
       ['statement_timeout', settings.statementTimeoutMillis],
@@ -26,6 +27,12 @@ export class StartupLimits {
     // pg gives way to a connection string that names a limit itself, and so do we.
     const wanted = all.filter(([name, millis]) => millis > 0 && !new RegExp(`[?&]${name}=`).test(connectionString));
     this.#wanted = new Map(wanted.map(([name, millis]) => [name, Math.ceil(millis)]));
+    for (const [name] of all) if (!isTaken(name, atLogin)) this.#refused.add(name);
+  }
+
+  /** The limits that the user wants, sent or not. */
+  get wanted(): ReadonlyMap<string, number> {
+    return this.#wanted;
   }
 
   /** The limits in force on a connection that was opened now, by the server's names, in milliseconds. */
@@ -68,6 +75,10 @@ export class StartupLimits {
     const isCommandLine = name === 'options';
     return [...this.#wanted.keys()].filter((one) => name === one || (isCommandLine && isOnCommandLine(one)));
   }
+}
+
+function isTaken(parameter: Parameter, atLogin: PoolerProfile['atLogin']): boolean {
+  return atLogin === 'all' || (atLogin === 'fields' && !isOnCommandLine(parameter));
 }
 
 function isOnCommandLine(parameter: Parameter): boolean {

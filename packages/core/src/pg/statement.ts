@@ -1,3 +1,5 @@
+import { guarded } from './type-parsers.ts';
+
 /** A statement, in the shape that pg takes. */
 export interface Statement {
   readonly text: string;
@@ -16,4 +18,11 @@ export interface QueryResult<Row = Record<string, unknown>> {
   readonly command: string;
   readonly oid: number | null;
   readonly fields: readonly { readonly name: string; readonly dataTypeID: number; readonly format: string }[];
+}
+
+/** Without a prototype: pg reads more keys than these, and none shall come from a polluted `Object.prototype`. */
+export function forPg(statement: Statement): Statement {
+  const query = { __proto__: null, ...statement } as { -readonly [Part in keyof Statement]: Statement[Part] };
+  if (query.types !== undefined) query.types = guarded(query.types);
+  return query;
 }

@@ -77,6 +77,16 @@ export function unknownGroup(pool: string, group: string, known: readonly string
   return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', message, UNSENT);
 }
 
+export function notReady(figures: PoolFigures, millis: number, cause: unknown): LifeguardError {
+  const why =
+    cause === undefined
+      ? 'Is the server up, and does it accept this user?'
+      : `Dials fail (${nameOf(cause)}): see the cause.`;
+  const message = `Pool "${figures.pool}" was not ready within ${millis} ms; ${describeFigures(figures)}. ${why}`;
+  const details = { figures, cause, consequence: 'nothing-sent', retryAfterSeconds: 1 } as const;
+  return new LifeguardError('ERR_LIFEGUARD_UNAVAILABLE', message, details);
+}
+
 function advice({ leased, tending, idle, connecting, max, size }: PoolFigures, failure: unknown): string {
   if (failure !== undefined) return `New connections fail at present (${nameOf(failure)}, attached as the cause).`;
   if (idle > 0) return 'Connections are idle: the pool is paused, or the group of the caller is at its limit.';

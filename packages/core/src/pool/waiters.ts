@@ -6,15 +6,31 @@ export type Priority = 'high' | 'normal' | 'low';
 /** Whoever asks for connections more than once: what it has begun goes ahead of what others have not. */
 export class Owner {
   #standing: 'newcomer' | 'admitted' = 'newcomer';
+  #holding = 0;
 
   /** `admitted` from the first connection on. */
   get standing(): 'newcomer' | 'admitted' {
     return this.#standing;
   }
 
-  /** @internal Called by the pool that lends it the first one. */
+  /** How many connections it keeps now: those that its own code must give back. A single statement ends by itself. */
+  get holding(): number {
+    return this.#holding;
+  }
+
+  /** @internal Called by the pool that lends it one. */
   admit(): void {
     this.#standing = 'admitted';
+  }
+
+  /** @internal */
+  keeps(): void {
+    this.#holding += 1;
+  }
+
+  /** @internal */
+  gaveBack(): void {
+    this.#holding -= 1;
   }
 }
 

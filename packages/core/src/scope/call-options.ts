@@ -35,6 +35,13 @@ export const UNLIMITED: LimitOptions = Object.freeze({ signal: undefined, timeou
 
 const PRIORITIES: ReadonlySet<unknown> = new Set(['high', 'normal', 'low', undefined]);
 
+/** What is left to say of a call that is part of a unit of work: that has its place already. */
+export function limitsOf(options: CallOptions): LimitOptions {
+  if (options === NO_OPTIONS) return UNLIMITED;
+  const { signal, timeoutMillis } = checkCall(options);
+  return { signal, timeoutMillis };
+}
+
 export function checkCall(given: CallOptions): CallOptions {
   const options = ownOptions(given, NO_OPTIONS, refuse);
   refuseBadLimits(options);
@@ -61,8 +68,10 @@ export function ownOptions<Options extends object>(
   absent: Options,
   complain: (complaint: string) => never,
 ): Options {
-  if (typeof given !== 'object' || given === null)
-    complain(`options are an object, not ${typeof given}; query() and lease() return promises and take no callback`);
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    complain(
+      `options are an object, not ${Array.isArray(given) ? 'an array' : typeof given}; query() and lease() return promises and take no callback`,
+    );
   const known = Object.keys(absent);
   for (const key of Object.keys(given)) {
     if (!known.includes(key)) complain(`there is no option "${key}"${nearest(key, known)}`);

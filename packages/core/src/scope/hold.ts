@@ -1,14 +1,18 @@
 import type { Clock } from '../clock.ts';
-import { nameOf } from '../errors.ts';
+import { type LifeguardError, nameOf } from '../errors.ts';
 import { leaseEnded, leaseStarted, statementEnded, statementStarted } from '../events.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
+import type { ServerMessage } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Submittable } from '../pg/submittable.ts';
+import type { Group, GroupAnswer } from '../pg/sync-group.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { CloseReason, Verdict } from '../pool/seam.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { AcquireRequest, Owner, Priority } from '../pool/waiters.ts';
 import type { CallOptions } from './call-options.ts';
 import type { LeakWatch } from './leak-watch.ts';
+import { fellSilent, SLACK_MILLIS } from './silence.ts';
 
 /** What every hold of a pool shares. */
 export interface House {
@@ -17,8 +21,23 @@ export interface House {
   readonly pool: Pool<PgConnection>;
   verdictOn(connection: PgConnection): Verdict;
   /** The error of a statement as its caller shall see it. */
-  explain(error: unknown, ranMillis: number): unknown;
-  readonly leaks: Pick<LeakWatch, 'ended'>;
+  explain(error: unknown, ran: Ran): unknown;
+  readonly leaks: Pick<LeakWatch, 'began' | 'ended'>;
+  /** Why a text must not be sent through what stands before the server. */
+  refusalOf(text: string): LifeguardError | undefined;
+  /** Cancels what runs on it. Resolves when nothing runs any more. */
+  stop(connection: PgConnection): Promise<void>;
+}
+
+/** How long a statement ran, and the limit that it carried itself. */
+export interface Ran {
+  readonly millis: number;
+  readonly armedMillis: number | undefined;
+}
+
+/** Statements that travel together; no event tells of the house's own. */
+export interface Parcel extends Group {
+  readonly armedMillis: number | undefined;
 }
 
 /**
@@ -32,7 +51,7 @@ export class Hold implements AcquireRequest {
   readonly owner: Owner | undefined;
   readonly signal: AbortSignal | undefined;
   readonly deadline: number | undefined;
-  readonly kind: 'statement' | 'lease';
+  readonly kind: HoldKind;
   lastText: string | undefined = undefined;
   /** Where it was asked for, if that was recorded. */
   stack: string | undefined = undefined;
@@ -40,8 +59,13 @@ export class Hold implements AcquireRequest {
   leakedAt: number | undefined = undefined;
   #queriedMillis = 0;
   #runningSince: number | undefined;
+  #limit: 'of the pool' | 'own' = 'of the pool';
+  #silence: LifeguardError | undefined;
+  /** A cancel request that has not hit yet what it was meant for may still hit the next statement. */
+  #request: 'none' | 'on its way' = 'none';
+  #lastFailure: unknown;
   readonly #house: House;
-  #loan: { readonly slot: Slot<PgConnection>; readonly connection: PgConnection; readonly since: number } | undefined;
+  #loan: Loan | undefined;
 
   constructor(house: House, options: CallOptions, { kind, deadline }: Pick<Hold, 'kind' | 'deadline'>) {
     this.#house = house;
@@ -62,7 +86,7 @@ export class Hold implements AcquireRequest {
   begin(): Promise<void> | undefined {
     const slot = this.#house.pool.take(this);
     if (slot === undefined) return this.#wait();
-    this.#started(slot, 0);
+    this.#lent(slot, 0);
     return undefined;
   }
 
@@ -74,28 +98,116 @@ export class Hold implements AcquireRequest {
     return this.#loan?.slot.id ?? 0;
   }
 
+  get runningSince(): number | undefined {
+    return this.#runningSince;
+  }
+
+  get silence(): LifeguardError | undefined {
+    return this.#silence;
+  }
+
+  /** A user's own `statement_timeout` is in force from here on. */
+  setsOwnLimit(): void {
+    this.#limit = 'own';
+  }
+
+  endIfSilent(now: number, limitMillis: number): void {
+    if (this.kind === 'lease' || this.#limit === 'own' || this.#runningSince === undefined) return;
+    const millis = now - this.#runningSince;
+    if (millis < limitMillis + SLACK_MILLIS) return;
+    this.#silence = fellSilent(this.name, millis, limitMillis);
+    this.end();
+  }
+
+  /** Null when the connection has ended, or something runs on it. */
+  get transactionStatus(): 'I' | 'T' | 'E' | null {
+    const connection = this.#loan?.connection;
+    return connection?.kind === 'ready' ? connection.transactionStatus : null;
+  }
+
   /** Sends a statement. One at a time: whoever calls sees to it. */
-  async run<Row>(statement: Statement): Promise<QueryResult<Row>> {
-    const loan = this.#loan;
-    if (loan === undefined) throw new Error('bug: a statement on a hold that has not begun');
-    this.lastText = statement.text;
-    if (statementStarted.hasSubscribers) statementStarted.publish(this.#event(loan.slot));
-    this.#runningSince = this.#house.clock.now();
+  async run<Row>(statement: Statement, armedMillis?: number): Promise<QueryResult<Row>> {
+    const { slot, connection } = this.#begun();
+    this.#refuse(statement);
+    this.#started(slot, statement);
     try {
-      const result = await loan.connection.query<Row>(statement);
-      this.#answered(loan.slot, undefined);
+      const result = await connection.query<Row>(statement);
+      this.#answered(slot, undefined);
       return result;
     } catch (failure) {
-      const ranMillis = this.#house.clock.now() - (this.#runningSince ?? 0);
-      const error = this.#house.explain(failure, ranMillis);
-      this.#answered(loan.slot, error);
-      this.#house.pool.learn(loan.slot, this, failure);
-      throw error;
+      throw this.#failed(slot, failure, armedMillis);
     }
+  }
+
+  /** Sends several statements in one round trip. Rejects where the connection is lost, or where nothing was sent. */
+  async send({ before, statements, after, armedMillis }: Parcel): Promise<GroupAnswer> {
+    const { slot, connection } = this.#begun();
+    for (const statement of statements) this.#refuse(statement);
+    this.#started(slot, statements[0] ?? before[0] ?? after[0]);
+    try {
+      const answer = await connection.group({ before, statements, after });
+      if (answer.failure === undefined) {
+        this.#answered(slot, undefined);
+        return answer;
+      }
+      const { index, error } = answer.failure;
+      return { ...answer, failure: { index, error: this.#failed(slot, error, armedMillis) } };
+    } catch (failure) {
+      throw this.#failed(slot, failure, armedMillis);
+    }
+  }
+
+  /** Hands the connection to a cursor, a stream or a COPY, until that is through. */
+  async submit(submittable: Submittable, armedMillis?: number): Promise<void> {
+    const { slot, connection } = this.#begun();
+    const { text } = submittable as { readonly text?: unknown };
+    if (typeof text === 'string') this.#refuse({ text });
+    this.#started(slot, { text: typeof text === 'string' ? text : submittable.constructor.name });
+    try {
+      await connection.submit(submittable);
+      if (connection.lastFailure === undefined) this.#answered(slot, undefined);
+      else this.#failed(slot, connection.lastFailure, armedMillis);
+    } catch (failure) {
+      throw this.#failed(slot, failure, armedMillis);
+    }
+  }
+
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  get loss(): unknown {
+    return this.#loan?.connection.loss;
+  }
+
+  get lastNotice(): ServerMessage | undefined {
+    return this.#loan?.connection.lastNotice;
+  }
+
+  writes(block: 'writable' | 'possible'): void {
+    this.#loan?.connection.writes(block);
+  }
+
+  async stop(): Promise<void> {
+    const { connection } = this.#begun();
+    this.#request = 'on its way';
+    await this.#house.stop(connection);
+    if (nameOf(connection.lastFailure) === QUERY_CANCELED) this.#request = 'none';
+  }
+
+  /** Gives the connection back in the middle of a transaction: the house rolls it back, or closes the connection. */
+  abandon(): void {
+    const isOpen = this.transactionStatus === 'T' || this.transactionStatus === 'E';
+    this.#end(isOpen ? ROLL_BACK : undefined);
   }
 
   /** Gives the connection back, or away. Harmless when that has happened. */
   end(discard?: CloseReason): void {
+    this.#end(discard === undefined ? undefined : { kind: 'discard', reason: discard });
+  }
+
+  #end(given: Verdict | undefined): void {
+    const discard = given?.kind === 'discard' ? given.reason : undefined;
     const loan = this.#loan;
     if (loan === undefined) return;
     const isNews = (this.leakedAt !== undefined || discard === 'collected') && !this.isOver;
@@ -109,20 +221,51 @@ export class Hold implements AcquireRequest {
       const heldMillis = this.#house.clock.now() - loan.since;
       this.#house.leaks.ended(this, { slot: loan.slot.id, heldMillis, discard });
     }
-    const verdict: Verdict =
-      discard === undefined ? this.#house.verdictOn(loan.connection) : { kind: 'discard', reason: discard };
-    this.#house.pool.giveBack(loan.slot, this, verdict);
+    if (this.kind !== 'statement') this.owner?.gaveBack();
+    this.#house.pool.giveBack(loan.slot, this, given ?? this.#verdict(loan.connection));
   }
 
   async #wait(): Promise<void> {
     const since = this.#house.clock.now();
     const slot = await this.#house.pool.acquire(this);
-    this.#started(slot, this.#house.clock.now() - since);
+    this.#lent(slot, this.#house.clock.now() - since);
   }
 
-  #started(slot: Slot<PgConnection>, waitedMillis: number): void {
+  #verdict(connection: PgConnection): Verdict {
+    if (this.#request === 'on its way' && connection.kind === 'ready') return STRAY;
+    return this.#house.verdictOn(connection);
+  }
+
+  #begun(): Loan {
+    if (this.#loan === undefined) throw new Error('bug: a statement on a hold that has not begun, or has ended');
+    return this.#loan;
+  }
+
+  #refuse({ text }: Statement): void {
+    const refusal = this.#house.refusalOf(text);
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #started(slot: Slot<PgConnection>, statement: Statement | undefined): void {
+    this.lastText = statement?.text;
+    if (statementStarted.hasSubscribers) statementStarted.publish(this.#event(slot));
+    this.#lastFailure = undefined;
+    this.#runningSince = this.#house.clock.now();
+  }
+
+  #failed(slot: Slot<PgConnection>, failure: unknown, armedMillis: number | undefined): unknown {
+    const millis = this.#house.clock.now() - (this.#runningSince ?? 0);
+    const error = this.#house.explain(failure, { millis, armedMillis });
+    this.#lastFailure = error;
+    this.#answered(slot, error);
+    this.#house.pool.learn(slot, this, failure);
+    return error;
+  }
+
+  #lent(slot: Slot<PgConnection>, waitedMillis: number): void {
     if (slot.state.kind !== 'leased') throw new Error(`bug: slot ${slot.id} was lent and is ${slot.state.kind}`);
     this.#loan = { slot, connection: slot.state.connection, since: slot.state.since };
+    if (this.kind !== 'statement') this.owner?.keeps();
     if (leaseStarted.hasSubscribers) {
       leaseStarted.publish({ pool: this.#house.name, name: this.name, slot: slot.id, waitedMillis });
     }
@@ -143,4 +286,15 @@ export class Hold implements AcquireRequest {
   }
 }
 
-const DEFAULT_NAMES = { statement: 'query', lease: 'lease' } as const;
+export type HoldKind = 'statement' | 'lease' | 'transaction';
+
+interface Loan {
+  readonly slot: Slot<PgConnection>;
+  readonly connection: PgConnection;
+  readonly since: number;
+}
+
+const DEFAULT_NAMES = { statement: 'query', lease: 'lease', transaction: 'transaction' } as const;
+const ROLL_BACK: Verdict = { kind: 'clean' };
+const STRAY: Verdict = { kind: 'discard', reason: 'interrupt-failed' };
+const QUERY_CANCELED = '57014';

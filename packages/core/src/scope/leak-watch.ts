@@ -94,6 +94,16 @@ export class LeakWatch {
   }
 }
 
+/** Ends what waits for a server that should have spoken by now: the server's own limit has passed, and nothing has come. */
+export function endTheSilent(
+  leased: Iterable<{ readonly holder: object }>,
+  now: number,
+  limitMillis: number | undefined,
+): void {
+  if (limitMillis === undefined) return;
+  for (const { holder } of [...leased]) if (holder instanceof Hold) holder.endIfSilent(now, limitMillis);
+}
+
 /** How a lease ended that was not as it should be. */
 interface End {
   readonly slot: number;

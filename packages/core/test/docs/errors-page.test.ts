@@ -1,9 +1,15 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { type Database, freePort } from '@lifeguard/testkit';
+import { type Database, freePort, startProxy } from '@lifeguard/testkit';
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { ERROR_KINDS, type LifeguardError, type LifeguardErrorCode, type PoolFigures } from '../../src/errors.ts';
-import { createPool, type LifeguardPool, type PoolOptions } from '../../src/index.ts';
+import {
+  createPool,
+  type HookConnection,
+  type LifeguardPool,
+  type PoolOptions,
+  type Transaction,
+} from '../../src/index.ts';
 import { overloaded } from '../../src/pool/refusal.ts';
 import { Page } from './page.ts';
 
@@ -38,6 +44,24 @@ const WAYS: Readonly<Record<LifeguardErrorCode, (database: Database) => Promise<
   ERR_LIFEGUARD_ABORTED: (database) => whileLeased(database, abortInLine),
   ERR_LIFEGUARD_LEASE_ENDED: (database) => using(database, {}, queryAfterRelease),
   ERR_LIFEGUARD_POOL_CLOSED: (database) => using(database, {}, closeFirst),
+  ERR_LIFEGUARD_POOLER: (database) =>
+    using(database, { pooler: 'pgbouncer-transaction', onConnect: setUpSession, logger: SILENT }, (pool) =>
+      pool.ready({ timeoutMillis: 300 }),
+    ),
+  ERR_LIFEGUARD_SCOPE_ENDED: (database) => using(database, {}, transactAfterScope),
+  ERR_LIFEGUARD_SELF_DEADLOCK: (database) => using(database, { max: 1, selfDeadlock: 'throw' }, waitForOneself),
+  ERR_LIFEGUARD_SETTING: (database) =>
+    using(database, {}, (pool) =>
+      pool.scope({ settings: { 'app.tenant': undefined as never } }, (db) => db.query('select 1')),
+    ),
+  ERR_LIFEGUARD_BATCH: (database) => using(database, {}, (pool) => pool.batch(['select 1', 'select 1/0'])),
+  ERR_LIFEGUARD_PROPAGATION: (database) =>
+    using(database, {}, (pool) => pool.transaction(() => undefined, { propagation: 'mandatory' })),
+  ERR_LIFEGUARD_TRANSACTION_CONTROL: (database) => using(database, {}, (pool) => pay(pool, (tx) => tx.query('commit'))),
+  ERR_LIFEGUARD_TRANSACTION_ENDED: (database) => using(database, {}, queryAfterCommit),
+  ERR_LIFEGUARD_TRANSACTION_FAILED: (database) => using(database, {}, (pool) => pay(pool, goOnAfterFailure)),
+  ERR_LIFEGUARD_ROLLED_BACK: (database) => using(database, {}, (pool) => pay(pool, swallowFailure)),
+  ERR_LIFEGUARD_COMMIT_UNKNOWN: (database) => loseAnswerToCommit(database),
 };
 
 describe('the errors page shows messages as they really look', () => {
@@ -109,6 +133,13 @@ function fail(): never {
   throw new Error('as planned');
 }
 
+/** A limit that nobody enforces is said in a warning, and none is the subject here. */
+const SILENT: PoolOptions['logger'] = { warn: () => undefined };
+
+async function setUpSession(connection: HookConnection): Promise<void> {
+  await connection.query("set search_path = 'shop'");
+}
+
 async function loseConnection(pool: LifeguardPool): Promise<unknown> {
   return await pool.query('select pg_terminate_backend(pg_backend_pid())');
 }
@@ -124,6 +155,57 @@ async function queryAfterRelease(pool: LifeguardPool): Promise<unknown> {
   const lease = await pool.lease();
   await lease.release();
   return await lease.query('select 1');
+}
+
+function pay(pool: LifeguardPool, work: (tx: Transaction) => unknown): Promise<unknown> {
+  return pool.transaction(work, { name: 'POST /pay' });
+}
+
+async function transactAfterScope(pool: LifeguardPool): Promise<unknown> {
+  const db = await pool.scope({ name: 'POST /pay' }, (scope) => scope);
+  return await db.transaction((tx) => tx.query('select 1'));
+}
+
+function waitForOneself(pool: LifeguardPool): Promise<unknown> {
+  return pool.scope({ name: 'POST /pay' }, (db) =>
+    db.transaction(async (tx) => {
+      await tx.query('select 1');
+      return await db.transaction((other) => other.query('select 2'), { propagation: 'requires-new' });
+    }),
+  );
+}
+
+async function queryAfterCommit(pool: LifeguardPool): Promise<unknown> {
+  const kept: Transaction[] = [];
+  await pay(pool, (tx) => kept.push(tx));
+  return await kept[0]?.query('select 1');
+}
+
+async function goOnAfterFailure(tx: Transaction): Promise<unknown> {
+  await swallowFailure(tx);
+  return await tx.query('select 1');
+}
+
+async function swallowFailure(tx: Transaction): Promise<void> {
+  await tx.query('select 1/0').catch(() => undefined);
+}
+
+/** Its connection is cut as the answer to COMMIT passes. */
+async function loseAnswerToCommit({ connection }: Database): Promise<unknown> {
+  const proxy = await startProxy(connection, {
+    onMessage({ from, type, body }, link) {
+      if (from !== 'server' || type !== 'C' || !`${body}`.startsWith('COMMIT')) return undefined;
+      link.reset();
+      return 'drop';
+    },
+  });
+  const pool = createPool({ ...proxy.connection(), name: 'shop' });
+  try {
+    return await pay(pool, (tx) => tx.query('select 1'));
+  } finally {
+    await pool.close({ graceMillis: 0 });
+    await proxy.close();
+  }
 }
 
 async function closeFirst(pool: LifeguardPool): Promise<unknown> {

@@ -6,19 +6,9 @@ import { pathOf } from './page.ts';
 /** What users may import. A name more or less is a decision, and a line in CHANGELOG.md. */
 const VALUES = ['LifeguardError', 'LifeguardPool', 'Owner', 'createPool', 'isLifeguardError'];
 const TYPES = [
-  ...[
-    'CallOptions',
-    'CloseReason',
-    'Consequence',
-    'ErrorDetails',
-    'Events',
-    'HeldTime',
-    'HookConnection',
-    'Leak',
-    'Lease',
-  ],
-  ...['LifeguardErrorCode', 'Logger', 'PoolFigures', 'PoolOptions', 'PoolSnapshot', 'Priority', 'Quantiles'],
-  ...['QueryResult', 'Statement'],
+  ...['CallOptions', 'CloseReason', 'Consequence', 'ErrorDetails', 'Events', 'HookConnection', 'Leak', 'Lease'],
+  ...['LifeguardErrorCode', 'Logger', 'PoolFigures', 'PoolOptions', 'PoolSnapshot', 'Priority', 'QueryResult'],
+  ...['Scope', 'ScopeOptions', 'Statement', 'Transaction', 'TransactionOptions'],
 ];
 
 test('the package hands out these values and no others', () => {

@@ -315,6 +315,7 @@ describe('any script', () => {
       const lead = fc.constantFrom('', "1,'a',".repeat(100));
       await fc.assert(fc.asyncProperty(lead, noise, check), { numRuns: 1_500 * LENGTH });
     });
-    expect(leaking).toBeGreaterThan(5);
+    // Chance may make few of them, but not none.
+    expect(leaking).toBeGreaterThan(0);
   });
 });

@@ -83,8 +83,6 @@ describe('who connects and how', () => {
 });
 
 describe('TLS', () => {
-  const options = { timeoutMillis: 50 };
-
   plain.skipIf(missing('openssl'))('encrypts the connection and its cancel request', async () => {
     const server = await startPostgres({ ssl: true, settings: { log_connections: 'on' } });
     onTestFinished(() => server.stop());
@@ -93,9 +91,11 @@ describe('TLS', () => {
     const pool = openPool({ ...proxy.connection(), ssl: { ca: server.certificate } }, { max: 1 });
     expect(await answerOf(pool, 'select ssl from pg_stat_ssl where pid = pg_backend_pid()')).toBe(true);
     const before = await pidOf(pool);
-    expect(await errorOf(pool.query('select pg_sleep(30)', [], options))).toMatchObject({
-      code: 'ERR_LIFEGUARD_DEADLINE',
-    });
+    const caller = new AbortController();
+    const isRunning = pool.query('select pg_sleep(30)', [], { signal: caller.signal });
+    await waitUntil(() => proxy.counts().opened === 1 && pool.snapshot().leased === 1, { what: 'the sleeper' });
+    caller.abort();
+    expect(await errorOf(isRunning)).toMatchObject({ code: 'ERR_LIFEGUARD_ABORTED' });
     expect(await pidOf(pool)).toBe(before);
     // Over the same line, which took the connection and the request: neither was made in the clear.
     expect(proxy.counts().opened).toBe(2);
@@ -117,7 +117,7 @@ describe('TLS', () => {
     const ssl = { ca: server.certificate };
     const pool = openPool({ ...server.connection(), ssl, sslnegotiation: 'direct' }, { max: 1 });
     const before = await pidOf(pool);
-    await errorOf(pool.query('select pg_sleep(30)', [], options));
+    await errorOf(pool.query('select pg_sleep(30)', [], { timeoutMillis: 50 }));
     expect(await pidOf(pool)).toBe(before);
   });
 

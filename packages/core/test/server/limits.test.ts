@@ -163,7 +163,7 @@ describe.skipIf(missing('pgbouncer'))('behind PgBouncer', () => {
     ]);
   });
 
-  for (const poolMode of ['session', 'transaction'] as const) {
+  for (const poolMode of ['session'] as const) {
     withBouncer(`in ${poolMode} mode a pool works, cancels and cleans`, async ({ bouncer }) => {
       const pool = openPool(await bouncer({ poolMode, poolSize: 5 }), { max: 2, logger: new Notes() });
       const calls = Array.from({ length: 10 }, () => pool.query('select 1'));

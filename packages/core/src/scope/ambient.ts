@@ -1,0 +1,58 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** One step into a unit of work of one pool; `outer` leads to those around it, which may be of other pools. */
+interface Frame {
+  readonly pool: object;
+  readonly work: unknown;
+  readonly outer: Frame | undefined;
+}
+
+const KEY: unique symbol = Symbol.for('lifeguard.ambient');
+
+/** Two copies of this package in one process share it. Only `run` is used of it: no hook is ever made. */
+const storage: AsyncLocalStorage<Frame> = sharedStorage();
+
+function sharedStorage(): AsyncLocalStorage<Frame> {
+  const shared = globalThis as { [KEY]?: AsyncLocalStorage<Frame> };
+  shared[KEY] ??= new AsyncLocalStorage<Frame>();
+  return shared[KEY];
+}
+
+/** Which unit of work of one pool the running code belongs to. A convenience: all works without it, by handles. */
+export class Ambient<Work> {
+  readonly #pool: object;
+  readonly #mode: 'ambient' | 'explicit';
+
+  constructor(pool: object, mode: 'ambient' | 'explicit') {
+    this.#pool = pool;
+    this.#mode = mode;
+  }
+
+  current(): Work | undefined {
+    if (this.#mode === 'explicit') return undefined;
+    for (let frame = storage.getStore(); frame !== undefined; frame = frame.outer) {
+      if (frame.pool === this.#pool) return frame.work as Work | undefined;
+    }
+    return undefined;
+  }
+
+  /** Whether one of the units of work around the running code is like that, the innermost or another. */
+  some(is: (work: unknown) => boolean): boolean {
+    if (this.#mode === 'explicit') return false;
+    for (let frame = storage.getStore(); frame !== undefined; frame = frame.outer) {
+      if (frame.pool === this.#pool && is(frame.work)) return true;
+    }
+    return false;
+  }
+
+  /** Runs `fn`, and all that it starts, inside `work`; with `undefined`, outside of all work of this pool. */
+  run<R>(work: Work | undefined, fn: () => R): R {
+    if (this.#mode === 'explicit') return fn();
+    return storage.run({ pool: this.#pool, work, outer: storage.getStore() }, fn);
+  }
+
+  /** `fn`, to be called later and from elsewhere, in the context of now. */
+  bind<Args extends unknown[], R>(fn: (...args: Args) => R): (...args: Args) => R {
+    return AsyncLocalStorage.bind(fn);
+  }
+}

@@ -1,0 +1,300 @@
+import type { Phase } from '../pg/failure.ts';
+import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Submittable } from '../pg/submittable.ts';
+import type { GroupAnswer } from '../pg/sync-group.ts';
+import { armedMillis, withSlack } from './arming.ts';
+import type { BracketState } from './bracket-state.ts';
+import { Conclusion } from './conclusion.ts';
+import { type Ending, refusalAfter } from './ending.ts';
+import type { Ground } from './ground.ts';
+import type { Hold } from './hold.ts';
+import type { Lender } from './lender.ts';
+import type { Limits } from './patience.ts';
+import { type Place, type Plan, Prelude, type Step } from './prelude.ts';
+import { TimeWatch } from './time-watch.ts';
+import { cutShort, endedBehindOurBack, hasEnded, hasFailed } from './transaction-errors.ts';
+import { travelsAlone } from './travel.ts';
+
+/**
+ * One transaction of the server: BEGIN to COMMIT on one connection, which it takes with the first statement and gives
+ * back exactly once. One thing at a time runs on it; whoever calls has the turn.
+ */
+export class Bracket {
+  readonly plan: Plan;
+  readonly #ground: Ground;
+  readonly #lender: Lender;
+  readonly #prelude: Prelude;
+  #state: BracketState = { kind: 'fresh' };
+  readonly #conclusion: Conclusion;
+  readonly #watch: TimeWatch;
+  readonly #gone = Promise.withResolvers<never>();
+
+  constructor(ground: Ground, plan: Plan, lender: Lender) {
+    this.plan = plan;
+    this.#ground = ground;
+    this.#lender = lender;
+    this.#prelude = new Prelude(ground, plan);
+    this.#conclusion = new Conclusion(ground, plan, {
+      prelude: this.#prelude,
+      giveBack: (ending) => this.#giveBack(ending),
+      abandon: (ending) => this.#abandon(ending),
+      know: (ending) => void this.#end(ending),
+    });
+    this.#watch = new TimeWatch(ground, plan, (error) => this.expire(error));
+    this.#gone.promise.catch(() => undefined);
+  }
+
+  get ending(): Ending | undefined {
+    return this.#state.kind === 'over' ? this.#state.ending : undefined;
+  }
+
+  /** The first error of those that nothing has made good. */
+  get trouble(): unknown {
+    if (this.#state.kind === 'failed') return this.#state.error;
+    return this.#state.kind === 'over' && this.#state.ending.kind !== 'committed'
+      ? this.#state.ending.error
+      : undefined;
+  }
+
+  /** Whether something is still missing that would be needed if the answer to COMMIT were lost. */
+  get needsEvidence(): boolean {
+    return this.#state.kind !== 'over' && this.#prelude.needsEvidence;
+  }
+
+  get phase(): Phase {
+    return this.#conclusion.phase;
+  }
+
+  /** Rejects when the transaction ends under its function's hands: at its deadline, or because its caller left. */
+  get gone(): Promise<never> {
+    return this.#gone.promise;
+  }
+
+  async run<Row>(statement: Statement, place: Place): Promise<QueryResult<Row>> {
+    const reading = this.#ground.server.read(statement.text);
+    const isReturn = reading.transaction.includes('rollback to');
+    const hold = this.#held(isReturn ? 'repair' : 'work') ?? (await this.#begin(place.limits));
+    // Where a statement has failed, the server takes the return and nothing before it.
+    const steps = this.#state.kind === 'failed' ? [] : this.#prelude.before(place);
+    if (isReturn) this.#prelude.returned();
+    if (statement.text.includes('statement_timeout')) hold.setsOwnLimit();
+    if (steps.length > 0 && !travelsAlone(reading)) {
+      const answer = await this.#ask(hold, { steps, statements: [statement] }, place.limits);
+      if (answer.failure !== undefined) throw answer.failure.error;
+      return answer.results[0] as QueryResult<Row>;
+    }
+    if (steps.length > 0) await this.#prepare(hold, steps, place.limits);
+    const armed = armedMillis(this.#ground, place.limits);
+    return this.#patient(hold, place.limits, () => hold.run<Row>(statement, armed));
+  }
+
+  /** Several statements in one round trip. */
+  async runAll(statements: readonly Statement[], place: Place): Promise<GroupAnswer> {
+    const hold = this.#held('work') ?? (await this.#begin(place.limits));
+    return this.#ask(hold, { steps: this.#prelude.before(place), statements }, place.limits);
+  }
+
+  /** Hands the connection to a cursor; `submitted` is called when it has it. Resolves when it is through. */
+  async submit(submittable: Submittable, place: Place, submitted: () => void): Promise<void> {
+    const hold = this.#held('work') ?? (await this.#begin(place.limits));
+    const steps = this.#prelude.before(place);
+    if (steps.length > 0) await this.#prepare(hold, steps, place.limits);
+    const armed = armedMillis(this.#ground, place.limits);
+    const answer = this.#patient(hold, place.limits, () => hold.submit(submittable, armed));
+    submitted();
+    await answer;
+  }
+
+  owe(steps: readonly Step[]): void {
+    this.#prelude.owe(steps);
+  }
+
+  /** Back to a savepoint: what had failed is open again. */
+  async returnTo(savepoint: string): Promise<void> {
+    if (this.#state.kind !== 'open' && this.#state.kind !== 'failed') return;
+    this.#prelude.returned();
+    const back = [`ROLLBACK TO SAVEPOINT ${savepoint}`, `RELEASE SAVEPOINT ${savepoint}`];
+    const steps = back.map((text): Step => ({ kind: 'savepoint', statement: { text } }));
+    await this.#prepare(this.#state.hold, steps, this.#houseLimits());
+  }
+
+  /** COMMIT, alone or in one packet with a last statement. Rejects where it did not commit, or where nobody knows. */
+  async commit(place: Place, statement?: Statement): Promise<QueryResult<never> | undefined> {
+    if (statement === undefined && (this.#state.kind === 'fresh' || this.#state.kind === 'held')) {
+      this.#giveBack({ kind: 'committed' });
+      return undefined;
+    }
+    const hold = this.#held('work') ?? (await this.#begin(place.limits));
+    const steps = statement === undefined ? [] : this.#prelude.before(place);
+    try {
+      return await this.#conclusion.commit(hold, { steps, statement, limits: place.limits });
+    } catch (error) {
+      // It was not the COMMIT that failed, but what travelled before it.
+      this.#observe(hold, error);
+      throw error;
+    }
+  }
+
+  /** Harmless when it is over. What runs at the moment is cancelled. */
+  async rollBack(how: string, error: unknown): Promise<void> {
+    if (this.#state.kind === 'over') return;
+    // What the server said first counts, whatever was made of it on the way.
+    const hold = this.#end({ kind: 'rolled-back', how, error: this.trouble ?? error });
+    if (hold === undefined) return;
+    if (hold.runningSince !== undefined) return this.#lender.abandon(hold);
+    if (hold.transactionStatus === 'I' || hold.transactionStatus === null) return this.#lender.end(hold);
+    try {
+      await this.#ground.patience({ begin: () => hold.run(ROLLBACK), wasSent: () => true }, this.#houseLimits());
+      this.#lender.end(hold);
+    } catch {
+      // The house rolls back in its own time, or closes the connection, and then the server does.
+      this.#lender.abandon(hold);
+    }
+  }
+
+  /** Ends it under its function's hands. What runs has its own watch, and a COMMIT must not be interrupted. */
+  expire(error: unknown): void {
+    const state = this.#state;
+    if (state.kind === 'over') return;
+    if (state.kind !== 'fresh' && state.hold.runningSince !== undefined) return;
+    this.#giveUp(error);
+  }
+
+  /** Ends it from outside: what runs is cancelled, but a COMMIT that is on its way is let through. */
+  endNow(error: unknown): void {
+    if (this.#state.kind !== 'over' && !this.#conclusion.isUnderway) this.#giveUp(error);
+  }
+
+  /** Undefined while there is none. */
+  #held(purpose: 'work' | 'repair'): Hold | undefined {
+    const state = this.#state;
+    if (state.kind === 'fresh') return undefined;
+    if (state.kind === 'over') throw refusalAfter(state.ending, this.plan.name);
+    if (state.kind === 'failed' && purpose === 'work') throw hasFailed(this.plan.name, state.error);
+    if (!state.hold.isOver) return state.hold;
+    const error = hasEnded(this.plan.name, 'lost its connection: the pool took it away');
+    this.#giveUp(error);
+    throw error;
+  }
+
+  async #begin(limits: Limits): Promise<Hold> {
+    const refusal = this.#ground.server.refusalOfTransaction();
+    if (refusal !== undefined) throw refusal;
+    const hold = await this.#lender.begin(limits);
+    const state: BracketState = this.#state;
+    if (state.kind === 'over') {
+      this.#lender.end(hold);
+      throw refusalAfter(state.ending, this.plan.name);
+    }
+    this.#state = { kind: 'held', hold };
+    hold.writes(this.plan.access === 'writable' ? 'writable' : 'possible');
+    this.#watch.start();
+    return hold;
+  }
+
+  async #prepare(hold: Hold, steps: readonly Step[], limits: Limits): Promise<void> {
+    const answer = await this.#ask(hold, { steps, statements: [] }, limits);
+    if (answer.failure !== undefined) throw answer.failure.error;
+    this.#held('repair');
+  }
+
+  /** The answer without that to our own steps. A step that failed is a failure at a negative place. */
+  async #ask(hold: Hold, { steps, statements }: Trip, limits: Limits): Promise<GroupAnswer> {
+    const parcel = {
+      before: steps.map((step) => step.statement),
+      statements,
+      after: [],
+      armedMillis: armedMillis(this.#ground, limits),
+    };
+    return this.#patient(hold, limits, async () => {
+      const answer = await hold.send(parcel);
+      const error = this.#prelude.note(steps, answer);
+      const results = answer.results.slice(steps.length);
+      if (answer.failure === undefined) return { results, failure: undefined };
+      this.#observe(hold, error);
+      return { results, failure: { index: answer.failure.index - steps.length, error } };
+    });
+  }
+
+  /** Waits for an answer for as long as the limits allow, and looks at what has become of the transaction by then. */
+  async #patient<T>(hold: Hold, limits: Limits, begin: () => Promise<T>): Promise<T> {
+    let answer: T;
+    try {
+      answer = await this.#ground.patience({ begin, wasSent: () => true }, withSlack(limits));
+    } catch (error) {
+      // It was ended under its hands: by a rollback, by the end of its scope.
+      if (this.#state.kind === 'over') throw cutShort(this.plan.name, error);
+      if (hold.runningSince !== undefined) this.#giveUp(error);
+      else if (this.#state.kind !== 'held' || hold.transactionStatus !== 'I') this.#observe(hold, error);
+      this.#watch.look(this.trouble);
+      throw error;
+    }
+    if (this.#state.kind === 'over') throw cutShort(this.plan.name, undefined);
+    this.#observe(hold, hold.lastFailure);
+    this.#watch.look(this.trouble);
+    const { ending } = this;
+    if (ending !== undefined && ending.kind !== 'committed') throw ending.error;
+    return answer;
+  }
+
+  /** What the server's own word is about the transaction, now that nothing runs. */
+  #observe(hold: Hold, error: unknown): void {
+    const state = this.#state;
+    if (state.kind === 'over' || state.kind === 'fresh') return;
+    switch (hold.transactionStatus) {
+      case 'T':
+        this.#state = { kind: 'open', hold };
+        break;
+      case 'E':
+        this.#state = { kind: 'failed', hold, error: state.kind === 'failed' ? state.error : error };
+        break;
+      case 'I':
+        if (state.kind === 'held') this.#giveBack({ kind: 'rolled-back', how: 'could not begin', error });
+        else this.#giveBack({ kind: 'unknown', error: endedBehindOurBack(this.plan.name) });
+        break;
+      case null:
+        this.#giveBack({ kind: 'rolled-back', how: 'lost its connection', error: error ?? hold.loss });
+        break;
+      default:
+        hold.transactionStatus satisfies never;
+    }
+  }
+
+  #giveUp(error: unknown): void {
+    this.#abandon({ kind: 'rolled-back', how: 'was given up', error });
+    this.#gone.reject(error);
+  }
+
+  #abandon(ending: Ending): void {
+    const hold = this.#end(ending);
+    if (hold !== undefined) this.#lender.abandon(hold);
+  }
+
+  #giveBack(ending: Ending): void {
+    const hold = this.#end(ending);
+    if (hold !== undefined) this.#lender.end(hold);
+  }
+
+  #end(ending: Ending): Hold | undefined {
+    const { hold } = this.#state as { hold?: Hold };
+    this.#state = { kind: 'over', ending };
+    this.#watch.stop();
+    const { token } = this.#prelude.evidence ?? {};
+    if (ending.kind === 'committed' && token !== undefined) this.#ground.forget(token);
+    return hold;
+  }
+
+  #houseLimits(): Limits {
+    return { signal: undefined, deadline: this.#ground.clock.now() + HOUSE_MILLIS };
+  }
+}
+
+/** What travels in one packet: our own steps, and the user's statements behind them. */
+interface Trip {
+  readonly steps: readonly Step[];
+  readonly statements: readonly Statement[];
+}
+
+const ROLLBACK: Statement = Object.freeze({ text: 'ROLLBACK' });
+/** For what the house does on its own account. */
+const HOUSE_MILLIS = 2_000;

@@ -1,0 +1,56 @@
+import type { Clock } from '../clock.ts';
+import type { LifeguardError } from '../errors.ts';
+import type { Warnings } from '../events.ts';
+import type { CommitOutcome, Evidence } from '../pg/commit-outcome.ts';
+import type { Failure, Phase } from '../pg/failure.ts';
+import type { SqlReading } from '../pg/sql-words.ts';
+import type { Statement } from '../pg/statement.ts';
+import type { Ambient } from './ambient.ts';
+import type { House } from './hold.ts';
+import type { Awaited, Limits } from './patience.ts';
+import type { RetryBudget } from './retry.ts';
+import type { Scope } from './scope.ts';
+import type { Transaction } from './transaction.ts';
+
+/** What units of work need to know of the server, and cannot ask `pg/` for themselves. */
+export interface Server {
+  read(text: string): SqlReading;
+  failureOf(error: unknown, phase: Phase): Failure;
+  /** Whether a user may ask for a retry after this SQLSTATE. */
+  mayBeAsked(code: string): boolean;
+  /** Limits that the server keeps without being told, and those that were meant to be kept, by its own names. */
+  readonly inForce: ReadonlyMap<string, number>;
+  readonly wanted: ReadonlyMap<string, number>;
+  /** Why no transaction can be begun through what stands before the server. */
+  refusalOfTransaction(): LifeguardError | undefined;
+  evidenceStatement(): Statement;
+  tokenStatement(token: string): Statement;
+  toEvidence(row: Readonly<Record<string, unknown>>, token?: string): Evidence;
+  /** Asks over a side connection what became of a COMMIT. */
+  resolve(evidence: Evidence): Promise<CommitOutcome>;
+}
+
+/** What all units of work of one pool stand on. */
+export interface Ground {
+  readonly house: House;
+  readonly clock: Clock;
+  readonly server: Server;
+  readonly ambient: Ambient<Scope | Transaction>;
+  readonly warnings: Warnings;
+  readonly budget: RetryBudget;
+  readonly counts: Counts;
+  /** For how long whoever needs a connection waits for one; 0: for ever. */
+  readonly acquireTimeoutMillis: number;
+  readonly selfDeadlock: 'allow' | 'warn' | 'throw';
+  patience<T>(awaited: Awaited<T>, limits: Limits): Promise<T>;
+  /** A transaction with a token has ended for sure: its row can go. */
+  forget(token: string): void;
+}
+
+/** What happened so far, in numbers: the part of a snapshot that units of work know. */
+export class Counts {
+  retries = 0;
+  committed = 0;
+  notCommitted = 0;
+  unknown = 0;
+}

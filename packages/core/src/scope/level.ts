@@ -1,0 +1,300 @@
+import { randomBytes } from 'node:crypto';
+import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Submittable } from '../pg/submittable.ts';
+import type { GroupAnswer } from '../pg/sync-group.ts';
+import type { Bracket } from './bracket.ts';
+import { isDrained, putAway } from './cursor.ts';
+import type { Ground } from './ground.ts';
+import { type Hook, Hooks } from './hooks.ts';
+import type { Limits } from './patience.ts';
+import type { Place, Step } from './prelude.ts';
+import { formerSettings, formerStatement, type Setting, settingsStatement } from './settings.ts';
+import { hasEnded, leftOpen, timeIsUp, wasRolledBack } from './transaction-errors.ts';
+import { travelsAlone } from './travel.ts';
+import { Turns } from './turns.ts';
+
+/** What a level of a transaction is given. */
+export interface LevelPlan {
+  readonly name: string;
+  readonly limits: Limits;
+  readonly settings: readonly Setting[];
+}
+
+type State =
+  | { readonly kind: 'active' }
+  /** One that joined it has failed: it cannot commit any more. */
+  | { readonly kind: 'doomed'; readonly error: unknown }
+  | { readonly kind: 'ended'; readonly how: string; readonly outcome: 'kept' | 'undone' };
+
+/**
+ * A transaction as its function sees it: the whole bracket, or the part of it behind a savepoint. What is asked of it takes
+ * turns, and a nested one has the turn for its whole life: else a return to its savepoint would undo, unseen, what
+ * was asked beside it.
+ */
+export class Level implements Place {
+  readonly bracket: Bracket;
+  readonly parent: Level | undefined;
+  readonly depth: number;
+  readonly plan: LevelPlan;
+  readonly hooks: Hooks = new Hooks();
+  readonly #ground: Ground;
+  readonly #turns = new Turns();
+  #state: State = { kind: 'active' };
+  #savepoint: 'unset' | 'set' = 'unset';
+  #former: readonly Setting[] = [];
+  #cursor: Submittable | undefined = undefined;
+  /** At the end nobody will read one that is open, or that comes to its turn only now. */
+  #cursors: 'kept' | 'put away' = 'kept';
+  #nested = 0;
+
+  constructor(ground: Ground, bracket: Bracket, { plan, parent }: { plan: LevelPlan; parent?: Level }) {
+    this.#ground = ground;
+    this.bracket = bracket;
+    this.plan = plan;
+    this.parent = parent;
+    this.depth = parent === undefined ? 0 : parent.depth + 1;
+  }
+
+  get limits(): Limits {
+    return this.plan.limits;
+  }
+
+  /** Whether what was done in it still stands, as far as it was for this level to decide. */
+  get outcome(): 'kept' | 'undone' {
+    return this.#state.kind === 'ended' ? this.#state.outcome : 'kept';
+  }
+
+  get isActive(): boolean {
+    return this.#state.kind !== 'ended';
+  }
+
+  /** Whether this level is open inside the other one. */
+  isInside(other: Level): boolean {
+    if (!this.isActive) return false;
+    for (let level = this.parent; level !== undefined; level = level.parent) if (level === other) return true;
+    return false;
+  }
+
+  opening(): readonly Step[] {
+    if (this.parent === undefined) return NO_STEPS;
+    const before = this.parent.opening();
+    return this.#savepoint === 'set' ? before : [...before, ...this.#beginning()];
+  }
+
+  query<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
+    return this.#inTurn(limits, () => this.bracket.run<Row>(statement, this.#place(limits)));
+  }
+
+  queryAll(statements: readonly Statement[], limits: Limits): Promise<GroupAnswer> {
+    return this.#inTurn(limits, () => this.bracket.runAll(statements, this.#place(limits)));
+  }
+
+  /** Resolves when the cursor has the connection; the turn lasts until it is through. */
+  submit(submittable: Submittable): Promise<void> {
+    return new Promise((submitted, reject) => {
+      const run = async (): Promise<void> => {
+        const hasIt = (): void => {
+          this.#cursor = submittable;
+          if (this.#cursors === 'put away') this.#putAway(submittable);
+          submitted();
+        };
+        try {
+          await this.bracket.submit(submittable, this, hasIt);
+        } finally {
+          this.#cursor = undefined;
+        }
+      };
+      this.#inTurn(this.limits, run).catch(reject);
+    });
+  }
+
+  /** The last statement, with COMMIT in the same packet where that is possible. */
+  async last<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
+    this.#putCursorsAway();
+    if (
+      this.parent !== undefined ||
+      this.bracket.needsEvidence ||
+      travelsAlone(this.#ground.server.read(statement.text))
+    ) {
+      const result = await this.query<Row>(statement, limits);
+      await this.finish();
+      return result;
+    }
+    return this.#inTurn(limits, async () => {
+      this.#refuseDoomed();
+      try {
+        return (await this.bracket.commit(this.#place(limits), statement)) as QueryResult<Row>;
+      } finally {
+        if (this.bracket.ending?.kind === 'committed') {
+          this.#state = { kind: 'ended', how: 'has committed', outcome: 'kept' };
+        }
+      }
+    });
+  }
+
+  /** Runs a nested one for as long as it lives. */
+  async nest<T>(limits: Limits, run: () => Promise<T>): Promise<T> {
+    this.#nested += 1;
+    try {
+      return await this.#inTurn(limits, run);
+    } finally {
+      this.#nested -= 1;
+    }
+  }
+
+  /** Of what has ended it is known what became of it. */
+  addHook(when: 'commit' | 'rollback', hook: Hook): void {
+    this.#refuseEnded();
+    this.hooks.add(when, hook);
+  }
+
+  /** Whether a nested one is open, or waits for its turn. */
+  get hasNested(): boolean {
+    return this.#nested > 0;
+  }
+
+  /** One that joined has failed. */
+  doom(error: unknown): void {
+    if (this.#state.kind === 'active') this.#state = { kind: 'doomed', error };
+  }
+
+  /** The function has returned. What was asked for before runs first; then COMMIT, or the savepoint is let go. */
+  async finish(): Promise<void> {
+    if (this.#state.kind === 'ended') return this.#refuseUnsaved();
+    this.#putCursorsAway();
+    await this.#turns.next(async () => {
+      if (this.#state.kind === 'ended') return;
+      try {
+        this.#refuseDoomed();
+        if (this.parent === undefined) await this.bracket.commit(this);
+        else this.#letGo();
+        this.#state = {
+          kind: 'ended',
+          how: this.parent === undefined ? 'has committed' : 'has ended',
+          outcome: 'kept',
+        };
+      } catch (error) {
+        await this.#undo('was rolled back', error);
+        throw error;
+      }
+    });
+  }
+
+  /** The function has thrown, or has asked for it. */
+  async rollBack(how: string, error: unknown): Promise<void> {
+    if (this.#state.kind === 'ended') return;
+    const hadCursor = this.#cursor !== undefined && !isDrained(this.#cursor);
+    this.#putCursorsAway();
+    // What waits for its turn is refused from now on. What runs in a savepoint is waited for, because the rest goes on.
+    if (this.parent === undefined && !hadCursor) return this.#undo(how, error);
+    this.#state = { kind: 'ended', how, outcome: 'undone' };
+    await this.#turns.next(() => this.#undo(how, error));
+  }
+
+  async #undo(how: string, error: unknown): Promise<void> {
+    this.#state = { kind: 'ended', how, outcome: 'undone' };
+    if (this.parent === undefined) return this.bracket.rollBack(how, error);
+    if (this.#savepoint === 'unset') return;
+    this.#savepoint = 'unset';
+    // Where that fails, the connection is lost, and the transaction around it says so.
+    await this.bracket.returnTo(this.#name).catch(() => undefined);
+  }
+
+  #letGo(): void {
+    const { limits, name } = this.plan;
+    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now()) throw timeIsUp(name);
+    if (this.#savepoint === 'unset') return;
+    const release: Step = { kind: 'release', statement: { text: `RELEASE SAVEPOINT ${this.#name}` } };
+    const former: Step[] =
+      this.#former.length === 0 ? [] : [{ kind: 'settings', statement: settingsStatement(this.#former) }];
+    this.bracket.owe([release, ...former]);
+  }
+
+  #putCursorsAway(): void {
+    this.#cursors = 'put away';
+    if (this.#cursor !== undefined) this.#putAway(this.#cursor);
+  }
+
+  /** A stream that took the socket over may not give it back; then the connection goes with it. */
+  #putAway(cursor: Submittable): void {
+    putAway(cursor);
+    const giveUp = (): void => {
+      if (this.#cursor === cursor) this.bracket.endNow(leftOpen(this.plan.name));
+    };
+    this.#ground.clock.after(CURSOR_MILLIS, giveUp, 'idle');
+  }
+
+  /** Names are made here and nowhere else: there is nothing to inject. */
+  get #name(): string {
+    return `${SAVEPOINTS}_${this.depth}`;
+  }
+
+  #beginning(): readonly Step[] {
+    const { settings } = this.plan;
+    const savepoint: Step = {
+      kind: 'savepoint',
+      statement: { text: `SAVEPOINT ${this.#name}` },
+      done: () => {
+        this.#savepoint = 'set';
+      },
+    };
+    if (settings.length === 0) return [savepoint];
+    // RELEASE would leave them to the transaction around it, so what they were before is asked, to be put back.
+    const former: Step = {
+      kind: 'settings',
+      statement: formerStatement(settings),
+      done: ({ rows }) => {
+        this.#former = formerSettings(settings, rows[0] ?? {});
+      },
+    };
+    return [savepoint, former, { kind: 'settings', statement: settingsStatement(settings) }];
+  }
+
+  #place(limits: Limits): Place {
+    return limits === this.limits ? this : { limits, opening: () => this.opening() };
+  }
+
+  /** What failed inside and did not leave it: the caller must not believe that all is well. */
+  #refuseDoomed(): void {
+    const { trouble, ending } = this.bracket;
+    if (this.#state.kind === 'doomed') throw wasRolledBack(this.plan.name, this.#state.error);
+    if (ending?.kind === 'unknown') throw ending.error;
+    if (ending?.kind === 'rolled-back' || trouble !== undefined) throw wasRolledBack(this.plan.name, trouble);
+  }
+
+  #refuseUnsaved(): void {
+    const { ending } = this.bracket;
+    if (ending?.kind === 'unknown') throw ending.error;
+  }
+
+  async #inTurn<T>(limits: Limits, job: () => Promise<T>): Promise<T> {
+    this.#refuseEnded();
+    const run = (): Promise<T> => {
+      this.#refuseEnded();
+      return job();
+    };
+    if (this.#turns.isFree || (limits.deadline === undefined && limits.signal === undefined)) {
+      return this.#turns.next(async () => run());
+    }
+    const leave = await this.#turns.enter((turn) =>
+      this.#ground.patience({ begin: () => turn, wasSent: () => false }, limits),
+    );
+    try {
+      return await run();
+    } finally {
+      leave();
+    }
+  }
+
+  #refuseEnded(): void {
+    if (this.#state.kind === 'ended') {
+      throw hasEnded(this.plan.name, this.#state.how, this.bracket.trouble);
+    }
+  }
+}
+
+/** For a cursor that is closed by us to be through. */
+const CURSOR_MILLIS = 2_000;
+/** A name that no user's own savepoint has. */
+const SAVEPOINTS = `lifeguard_${randomBytes(4).toString('hex')}`;
+const NO_STEPS: readonly Step[] = Object.freeze([]);

@@ -1,0 +1,247 @@
+import { LifeguardError } from '../errors.ts';
+import { publish } from '../events.ts';
+import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Owner } from '../pool/waiters.ts';
+import { readBatch } from './batch.ts';
+import type { BatchResults } from './batch-results.ts';
+import type { Bracket } from './bracket.ts';
+import { type CallOptions, checkLimits, type LimitOptions, NO_OPTIONS, UNLIMITED } from './call-options.ts';
+import { remaining, within } from './deadline.ts';
+import type { Ground } from './ground.ts';
+import { type Heritage, heritageOf, merged, noHeritage } from './heritage.ts';
+import { Hold } from './hold.ts';
+import { Lease } from './lease.ts';
+import { begun, type Lender, PoolLender } from './lender.ts';
+import { OpenTransaction } from './open-transaction.ts';
+import type { Limits } from './patience.ts';
+import { Pin } from './pin.ts';
+import { readScopeOptions, type ScopeOptions, type ScopeWish } from './scope-options.ts';
+import type { Setting } from './settings.ts';
+import { signalOf } from './signal.ts';
+import { batch, isBound, type SinglePlan, single } from './single.ts';
+import { toStatement } from './statement.ts';
+import type { Transaction } from './transaction.ts';
+import type { TransactionOptions } from './transaction-options.ts';
+import { travelsAlone } from './travel.ts';
+import { undertake } from './undertaking.ts';
+
+/**
+ * A request or a job. It takes nothing by itself: each statement borrows a connection and gives it back, a transaction
+ * keeps one for its time. What it says of time, settings and role holds for all of them.
+ */
+export class Scope {
+  readonly name: string;
+  /** @internal */
+  readonly limits: Limits;
+  /** @internal */
+  readonly settings: readonly Setting[];
+  /** @internal */
+  readonly access: 'any' | 'read-only';
+  /** @internal */
+  readonly call: CallOptions;
+  readonly #ground: Ground;
+  readonly #pin: Pin | undefined;
+  readonly #brackets = new Set<Bracket>();
+  readonly #leases = new Set<Lease>();
+  #state: 'open' | 'ended' = 'open';
+  /** Whether it ever had a transaction: what comes late may have been meant to be part of it. */
+  #history: 'plain' | 'transactions' = 'plain';
+  #late: 'not-said' | 'said' = 'not-said';
+
+  private constructor(ground: Ground, wish: ScopeWish, outer: Heritage) {
+    this.#ground = ground;
+    this.name = wish.name ?? 'scope';
+    this.limits = within(outer.limits, wish, ground.clock);
+    this.settings = merged(outer.settings, wish.settings);
+    if (wish.readOnly === false && outer.access === 'read-only') throw writes(this.name);
+    this.access = wish.readOnly === true ? 'read-only' : outer.access;
+    const { group, priority } = wish;
+    this.call = Object.freeze({
+      ...NO_OPTIONS,
+      name: this.name,
+      owner: outer.owner,
+      signal: this.limits.signal,
+      group,
+      priority,
+    });
+    this.#pin = wish.mode === 'pinned' ? new Pin(ground, this.call) : undefined;
+  }
+
+  /** @internal Opens a scope, runs `fn` in it, and ends it whatever happens. */
+  static async run<T>(ground: Ground, options: ScopeOptions, fn: (db: Scope) => T | Promise<T>): Promise<T> {
+    if (typeof fn !== 'function') {
+      throw new LifeguardError('ERR_LIFEGUARD_ARGUMENT', `scope() takes a function, not ${typeof fn}.`);
+    }
+    const scope = new Scope(ground, readScopeOptions(options), heritageAround(ground));
+    try {
+      return await ground.ambient.run(scope, async () => fn(scope));
+    } finally {
+      await scope.#end();
+    }
+  }
+
+  /** @internal What a unit of work inside has from it. */
+  get heritage(): Heritage {
+    const { limits, settings, access } = this;
+    return { limits, settings, access, owner: this.call.owner as Owner };
+  }
+
+  /** @internal */
+  get mode(): 'statement' | 'pinned' {
+    return this.#pin === undefined ? 'statement' : 'pinned';
+  }
+
+  /** What is left of its deadline; Infinity where it has none. */
+  get remainingMillis(): number {
+    return remaining(this.limits, this.#ground.clock);
+  }
+
+  /** Aborts at its deadline, or when its caller leaves: for what it does beside statements. */
+  get signal(): AbortSignal {
+    return signalOf(this.#ground, this.limits);
+  }
+
+  /** Runs one statement; inside a transaction of this scope, as part of that. */
+  async query<Row = Record<string, unknown>>(
+    text: string | Statement,
+    values?: readonly unknown[],
+    options: LimitOptions = UNLIMITED,
+  ): Promise<QueryResult<Row>> {
+    const transaction = this.#transaction();
+    if (transaction !== undefined) return transaction.query<Row>(text, values, options);
+    const statement = toStatement(text, values);
+    return this.single<Row>(statement, this.#limits(options));
+  }
+
+  /** @internal Runs a statement outside of all transactions. Where its settings cannot travel with it, it gets one for itself. */
+  async single<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
+    const plan = this.plan(limits);
+    this.#refuseLate();
+    if (isBound(plan) && travelsAlone(this.#ground.server.read(statement.text))) {
+      const { signal } = limits;
+      const timeoutMillis =
+        limits.deadline === undefined ? undefined : Math.max(1, remaining(limits, this.#ground.clock));
+      return this.transaction((tx) => tx.query<Row>(statement), { signal, timeoutMillis, propagation: 'requires-new' });
+    }
+    if (this.#pin !== undefined) return this.#pin.query<Row>(statement, plan);
+    return single<Row>(this.#ground, statement, plan);
+  }
+
+  /** Several statements in one round trip and one transaction. */
+  async batch<Rows extends readonly unknown[] = Record<string, unknown>[]>(
+    given: readonly (string | Statement)[],
+    options: LimitOptions = UNLIMITED,
+  ): Promise<BatchResults<Rows>> {
+    const transaction = this.#transaction();
+    if (transaction !== undefined) return transaction.batch<Rows>(given, options);
+    const statements = readBatch(given, this.#ground.server);
+    const plan = this.plan(this.#limits(options));
+    this.#refuseLate();
+    if (statements.length === 0) return [] as never;
+    if (this.#pin !== undefined) return this.transaction((tx) => tx.batch<Rows>(given, options));
+    return batch<Rows>(this.#ground, statements, plan);
+  }
+
+  /** Runs `fn` in a transaction. Inside one of this scope it joins that, unless `propagation` says otherwise. */
+  async transaction<T>(fn: (tx: Transaction) => T | Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const transaction = this.#transaction();
+    if (this.#state === 'ended') throw this.#ended();
+    return undertake(this.#ground, fn, { options, transaction, scope: this, usual: 'required' });
+  }
+
+  /** A connection for the caller alone. It ends with the scope, if not before; the scope's settings do not reach it. */
+  async lease(options: LimitOptions = UNLIMITED): Promise<Lease> {
+    if (this.#state === 'ended') throw this.#ended();
+    const limits = this.#limits(options);
+    const call = { ...this.call, signal: limits.signal };
+    const hold = new Hold(this.#ground.house, call, { kind: 'lease', deadline: limits.deadline });
+    this.#ground.house.leaks.began(hold);
+    await begun(this.#ground, hold);
+    const lease = new Lease(hold, {
+      limits: (given) => within(this.limits, given, this.#ground.clock),
+      patience: (awaited, within) => this.#ground.patience(awaited, within),
+    });
+    this.#leases.add(lease);
+    // It may have ended while the lease was waited for.
+    if (this.#stateNow() === 'ended') await lease.release();
+    return lease;
+  }
+
+  /** @internal Where its transactions have their connections from. */
+  lender(own: CallOptions, beside: 'nothing' | 'a transaction'): Lender {
+    const isFree = this.#pin !== undefined && beside === 'nothing';
+    return isFree ? this.#pin : new PoolLender(this.#ground, { ...this.call, ...own });
+  }
+
+  /** @internal A transaction of this scope has begun; the answer is to be called when it has ended. */
+  async entered(bracket: Bracket, lender: Lender): Promise<() => void> {
+    this.#history = 'transactions';
+    const leave = lender === this.#pin ? await this.#pin.enter(bracket.plan.limits) : undefined;
+    this.#brackets.add(bracket);
+    if (this.#state === 'ended') bracket.endNow(this.#ended());
+    return () => {
+      this.#brackets.delete(bracket);
+      leave?.();
+    };
+  }
+
+  async #end(): Promise<void> {
+    this.#state = 'ended';
+    for (const bracket of this.#brackets) bracket.endNow(this.#ended());
+    await Promise.all([...this.#leases].map((lease) => lease.release()));
+    this.#pin?.finish();
+  }
+
+  /** The innermost one that is open here, as far as the ambient context knows. */
+  #transaction(): OpenTransaction | undefined {
+    const current = this.#ground.ambient.current();
+    return current instanceof OpenTransaction && current.scope === this ? current : undefined;
+  }
+
+  /** @internal */
+  plan(limits: Limits): SinglePlan {
+    const call = limits === this.limits ? this.call : { ...this.call, signal: limits.signal };
+    return { call, limits, settings: this.settings, access: this.access };
+  }
+
+  #limits(options: LimitOptions): Limits {
+    return options === UNLIMITED ? this.limits : within(this.limits, checkLimits(options), this.#ground.clock);
+  }
+
+  /** DESIGN.md §5.13: half-done autocommit work is worse than a late one; what was meant to be bound must not run unbound. */
+  #refuseLate(): void {
+    if (this.#state === 'open') return;
+    if (
+      this.#history === 'transactions' ||
+      this.settings.length > 0 ||
+      this.access === 'read-only' ||
+      this.#pin !== undefined
+    )
+      throw this.#ended();
+    if (this.#late === 'said') return;
+    this.#late = 'said';
+    publish('lifeguard:statement:late', () => ({ pool: this.#ground.house.name, name: this.name }));
+  }
+
+  #stateNow(): 'open' | 'ended' {
+    return this.#state;
+  }
+
+  #ended(): LifeguardError {
+    const message = `The scope "${this.name}" has ended. Nothing was sent. Await all work before its function returns, or use outside() for what is meant to go on.`;
+    return new LifeguardError('ERR_LIFEGUARD_SCOPE_ENDED', message, { consequence: 'nothing-sent' });
+  }
+}
+
+/** A scope inside another unit of work has its deadline, its tenant, its place in the line. */
+function heritageAround({ ambient }: Ground): Heritage {
+  const current = ambient.current();
+  if (current instanceof Scope) return current.heritage;
+  if (!(current instanceof OpenTransaction)) return noHeritage();
+  return { ...heritageOf(current.level), access: current.scope?.access ?? 'any' };
+}
+
+function writes(name: string): LifeguardError {
+  const message = `The scope "${name}" was not opened: it asks to write, and what is around it is read-only. Open it with pool.outside().`;
+  return new LifeguardError('ERR_LIFEGUARD_PROPAGATION', message, { consequence: 'nothing-sent' });
+}

@@ -1,0 +1,119 @@
+import { isLifeguardError, LifeguardError, nameOf } from '../errors.ts';
+import type { Evidence } from '../pg/commit-outcome.ts';
+import type { TransactionWord } from '../pg/sql-words.ts';
+
+/** The errors of transactions and scopes: what became of the work, and what to do about it. */
+
+const UNSENT = { consequence: 'nothing-sent' } as const;
+
+/** How a transaction ended, as a sentence goes on. */
+export function hasEnded(name: string, how: string, cause?: unknown): LifeguardError {
+  const message = `The transaction "${name}" ${how}. Nothing was sent. Await every statement before its transaction ends.`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_ENDED', message, { ...UNSENT, cause });
+}
+
+/** The statement was on its way when its transaction was ended. */
+export function cutShort(name: string, cause: unknown): LifeguardError {
+  const message = `The transaction "${name}" was ended while the statement ran. It was cancelled, and nothing of it remains. Await every statement before its transaction ends.`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_ENDED', message, { cause });
+}
+
+export function hasFailed(name: string, cause: unknown): LifeguardError {
+  const message = `A statement of the transaction "${name}" failed before (${nameOf(cause)}: see the cause), so the server takes no others. Nothing was sent. Let the error leave the transaction, or put what may fail into a nested one.`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_FAILED', message, { ...UNSENT, cause });
+}
+
+export function wasRolledBack(name: string, cause: unknown): LifeguardError {
+  const why =
+    cause === undefined
+      ? 'The server answered COMMIT with ROLLBACK'
+      : isLifeguardError(cause, 'ERR_LIFEGUARD_ROLLED_BACK')
+        ? cause.message.replace(/\.$/, '')
+        : `An error in it was caught and did not leave it (${nameOf(cause)}: see the cause)`;
+  const message = `The transaction "${name}" was rolled back, although its function returned. ${why}. Nothing of it remains.`;
+  return new LifeguardError('ERR_LIFEGUARD_ROLLED_BACK', message, { cause });
+}
+
+/** A part that joined a transaction does not end it, but can make it end that way. */
+export function rollbackAsked(name: string): LifeguardError {
+  const message = `A part that had joined the transaction "${name}" asked for its rollback.`;
+  return new LifeguardError('ERR_LIFEGUARD_ROLLED_BACK', message);
+}
+
+/** The answer to COMMIT was lost, and all the same it is known that nothing remains. */
+export function notCommitted(name: string, cause: unknown): LifeguardError {
+  const message = `The transaction "${name}" lost its connection while it committed (${nameOf(cause)}: see the cause), and did not commit: nothing of it remains. It may be tried again.`;
+  return new LifeguardError('ERR_LIFEGUARD_ROLLED_BACK', message, { cause, retryable: true });
+}
+
+export function outcomeUnknown(name: string, evidence: Evidence | undefined, cause: unknown): LifeguardError {
+  const which = evidence === undefined ? '' : ` It was transaction ${evidence.xid} of backend ${evidence.pid}.`;
+  const message = `The COMMIT of the transaction "${name}" was sent and its answer never came (${nameOf(cause)}): it may have committed.${which} Look before you try it again; commitOutcome "resolve" or "token" lets the pool look.`;
+  return new LifeguardError('ERR_LIFEGUARD_COMMIT_UNKNOWN', message, { cause, consequence: 'may-have-run' });
+}
+
+/** The outcome is known, and the rows that came with it are not. */
+export function answerLost(name: string, cause: unknown): LifeguardError {
+  const message = `The transaction "${name}" has committed, as the server confirmed afterwards; the answer of its last statement was lost with the connection.`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_ENDED', message, { cause, consequence: 'may-have-run' });
+}
+
+/** Between two statements, when nothing was on its way. */
+export function timeIsUp(name: string): LifeguardError {
+  const message = `The deadline of the transaction "${name}" passed between two statements, so it was rolled back. Do slow work before it begins or after it ends.`;
+  return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message, UNSENT);
+}
+
+export function callerLeft(name: string, cause: unknown): LifeguardError {
+  const message = `The caller of the transaction "${name}" gave up between two statements, so it was rolled back.`;
+  return new LifeguardError('ERR_LIFEGUARD_ABORTED', message, { ...UNSENT, cause });
+}
+
+/** A COMMIT that was stopped at the deadline, and said so: that is a definite answer. */
+export function commitStopped(name: string, cause: unknown): LifeguardError {
+  const message = `The deadline of the transaction "${name}" passed while it committed. The COMMIT was cancelled, and nothing of it remains.`;
+  // It was our cancel, whatever else of ours might have ended it.
+  const reason = isLifeguardError(cause, 'ERR_LIFEGUARD_DEADLINE') ? cause.cause : cause;
+  return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message, { cause: reason });
+}
+
+export function leftOpen(name: string): LifeguardError {
+  const message = `A cursor or a stream was left open at the end of the transaction "${name}", and could not be closed: it was rolled back, and its connection is closed. Read it to its end, or close it.`;
+  return new LifeguardError('ERR_LIFEGUARD_ROLLED_BACK', message);
+}
+
+export function ownControl(name: string, word: TransactionWord): LifeguardError {
+  const message = `Nothing was sent: the text holds a ${word.toUpperCase()}, and the transaction "${name}" begins and ends by itself. Return from its function to commit, throw or call tx.rollback() to roll back, and nest with tx.transaction().`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_CONTROL', message, UNSENT);
+}
+
+export function endedBehindOurBack(name: string): LifeguardError {
+  const message = `The transaction "${name}" was ended by a statement inside it, and not by Lifeguard: what ran before that statement may be committed. Leave BEGIN, COMMIT and ROLLBACK to Lifeguard.`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_CONTROL', message, { consequence: 'may-have-run' });
+}
+
+export function settingsRefused(name: string, cause: unknown): LifeguardError {
+  const message = `The server refused the settings or the role of "${name}" (${nameOf(cause)}: see the cause), so nothing else was run.`;
+  return new LifeguardError('ERR_LIFEGUARD_SETTING', message, { ...UNSENT, cause });
+}
+
+export function calledFromInside(name: string): LifeguardError {
+  const message = `Nothing was sent: the transaction "${name}" has a nested one open, and this call was made inside that. It would wait for itself. Use the handle of the nested one.`;
+  return new LifeguardError('ERR_LIFEGUARD_PROPAGATION', message, UNSENT);
+}
+
+/** The server has done its part; a type parser has not. */
+export function batchUnread(index: number, count: number, cause: unknown): LifeguardError {
+  const message = `The rows of statement ${index} of a batch of ${count} could not be read (${nameOf(cause)}: see the cause; counted from 0). All of the batch has run.`;
+  return new LifeguardError('ERR_LIFEGUARD_BATCH', message, { cause, index, consequence: 'may-have-run' });
+}
+
+export function batchFailed(index: number, count: number, cause: unknown): LifeguardError {
+  const message = `Statement ${index} of a batch of ${count} failed (${nameOf(cause)}: see the cause; counted from 0). Nothing of the batch remains.`;
+  return new LifeguardError('ERR_LIFEGUARD_BATCH', message, { cause, index });
+}
+
+export function cannotCarry(name: string, word: string): LifeguardError {
+  const message = `Nothing was sent: ${word} cannot run, or may not be able to run, in a transaction, and the scope "${name}" has settings or is read-only, which last for a transaction. Run it outside of the scope.`;
+  return new LifeguardError('ERR_LIFEGUARD_SETTING', message, { consequence: 'nothing-sent' });
+}
