@@ -15,16 +15,32 @@ async function sendCancel(connection: PgConnection): Promise<void> {
   const { processID, secretKey } = client;
   if (processID === null || secretKey === null) throw new Error('The server gave no key to cancel with.');
   const socket = await open(client, connection.address);
-  // Once the statement is over there is nothing to cancel, and a server that does not answer would keep us for long.
-  void connection.quiet().then(() => socket.setTimeout(AFTERWARDS_MILLIS));
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject).once('close', () => resolve());
     socket.resume();
     // It may have been answered while we dialled, and what runs by now is somebody else's.
     if (connection.kind !== 'running') return void socket.destroy();
+    const giveUp = (): void => reject(leftAlone(socket));
+    patient(socket, PATIENCE_MILLIS, giveUp);
+    // Once the statement is over there is nothing to cancel, and a server that does not answer would keep us for long.
+    void connection.quiet().then(() => patient(socket, AFTERWARDS_MILLIS, giveUp));
     // Not `end`: to PgBouncer a client that has half closed has gone, and 1.18 dies of it. The server closes.
     socket.write(cancelRequest(processID, secretKey));
   });
+}
+
+/**
+ * Nobody waits for it any more, and nobody hangs up: PgBouncer 1.18 also dies of a client that has gone while its request
+ * waits for a turn. It ends such requests by itself after `cancel_wait_timeout`, 10 s by default.
+ * https://www.pgbouncer.org/config.html#cancel_wait_timeout
+ */
+function leftAlone(socket: net.Socket): Error {
+  patient(socket.unref(), KEPT_MILLIS, () => socket.destroy());
+  return new Error('The server did not take the cancel request in time.');
+}
+
+function patient(socket: net.Socket, millis: number, then: () => void): void {
+  socket.removeAllListeners('timeout').setTimeout(millis, then);
 }
 
 async function open(client: PgClient, address: net.NetConnectOpts): Promise<net.Socket> {
@@ -105,6 +121,8 @@ const AT_A_TIME = 2;
 const PATIENCE_MILLIS = 2_000;
 /** A server that took the request closes at once: this is for one that does not. */
 const AFTERWARDS_MILLIS = 200;
+/** For a request that was left alone: longer than any pooler keeps it. */
+const KEPT_MILLIS = 60_000;
 
 /** By then the server has read the statement that was sent before the request; asked again at ever longer intervals. */
 const FIRST_PAUSE_MILLIS = 50;

@@ -1,12 +1,16 @@
 import { prepareValue, queryOf } from './driver.ts';
 import type { PgClient, PgQuery, PgWire } from './pg-subset.ts';
+import { QuietText } from './quiet-text.ts';
 import { forPg, type QueryResult, type Statement } from './statement.ts';
+
+/** A statement of the house's own; a bare text answers with nothing but its tag. */
+export type HouseStatement = Statement | string;
 
 /** What travels together. Around the user's own statements are the house's, which leave nothing behind. */
 export interface Group {
-  readonly before: readonly Statement[];
+  readonly before: readonly HouseStatement[];
   readonly statements: readonly Statement[];
-  readonly after: readonly Statement[];
+  readonly after: readonly HouseStatement[];
 }
 
 /** What became of a group: the results of those that ran, and which one failed, or could not be read. */
@@ -33,10 +37,8 @@ export class SyncGroup {
   readonly query_timeout = 0;
 
   /** Throws where a value cannot be converted, or a name means another text: nothing is written then. */
-  constructor(client: PgClient, statements: readonly Statement[]) {
-    const taken = statements.find(({ name, text }) => name !== undefined && isTaken(client.connection, name, text));
-    if (taken !== undefined) throw new Error(`Prepared statements must be unique: "${taken.name}" has another text`);
-    this.#steps = statements.map((statement) => stepOf(client, statement));
+  constructor(client: PgClient, statements: readonly HouseStatement[]) {
+    this.#steps = statements.map((one) => (typeof one === 'string' ? new QuietText(one) : stepOf(client, one)));
   }
 
   /** Of the statement that is being answered, for pg's account of prepared statements. */
@@ -55,15 +57,10 @@ export class SyncGroup {
   }
 
   submit(connection: PgWire): null {
-    // pg ends each statement with a Sync. Here there is one for all.
-    const withoutSync = Object.create(connection, { sync: { value: () => undefined } }) as PgWire;
-    connection.stream.cork();
-    try {
-      for (const step of this.#steps) step.prepare(withoutSync);
-      connection.sync();
-    } finally {
-      connection.stream.uncork();
-    }
+    // pg ends each statement with a Sync, and writes each message by itself. Here there is one of both for all.
+    const packet = new Packet(connection);
+    for (const step of this.#steps) step.prepare(packet.wire);
+    packet.send();
     return null;
   }
 
@@ -110,8 +107,43 @@ export class SyncGroup {
   }
 }
 
+/** Messages that are kept back until all are there: one write is one system call, and one packet. */
+class Packet {
+  readonly wire: PgWire;
+  readonly #connection: PgWire;
+  readonly #messages: Buffer[] = [];
+
+  constructor(connection: PgWire) {
+    this.#connection = connection;
+    const stream = { writable: true, write: (message: Buffer) => this.#messages.push(message) };
+    this.wire = Object.create(connection, { stream: { value: stream }, sync: { value: () => undefined } }) as PgWire;
+  }
+
+  send(): void {
+    this.#messages.push(SYNC);
+    const bytes = this.#messages.reduce((sum, { length }) => sum + length, 0);
+    if (bytes <= COPIED_BYTES) this.#connection.stream.write(Buffer.concat(this.#messages, bytes));
+    else this.#sendCorked();
+  }
+
+  /** What is large is not copied. */
+  #sendCorked(): void {
+    const { stream } = this.#connection;
+    stream.cork();
+    for (const message of this.#messages) stream.write(message);
+    stream.uncork();
+  }
+}
+
+const COPIED_BYTES = 65_536;
+const SYNC: Buffer = Buffer.from([0x53, 0, 0, 0, 4]);
+
 /** Converted before anything is written: a half-written group cannot be taken back. */
 function stepOf(client: PgClient, statement: Statement): PgQuery {
+  const { name, text } = statement;
+  if (name !== undefined && isTaken(client.connection, name, text)) {
+    throw new Error(`Prepared statements must be unique: "${name}" has another text`);
+  }
   const step = queryOf(forPg({ ...statement, values: statement.values?.map(prepareValue) }));
   step._result._types ??= client._types;
   return step;

@@ -5,6 +5,7 @@ import type { GroupAnswer } from '../pg/sync-group.ts';
 import { armedMillis, withSlack } from './arming.ts';
 import type { BracketState } from './bracket-state.ts';
 import { Conclusion } from './conclusion.ts';
+import { houseLimits } from './deadline.ts';
 import { type Ending, refusalAfter } from './ending.ts';
 import type { Ground } from './ground.ts';
 import type { Hold } from './hold.ts';
@@ -25,6 +26,7 @@ export class Bracket {
   readonly #lender: Lender;
   readonly #prelude: Prelude;
   #state: BracketState = { kind: 'fresh' };
+  #fault: unknown = undefined;
   readonly #conclusion: Conclusion;
   readonly #watch: TimeWatch;
   readonly #gone = Promise.withResolvers<never>();
@@ -40,7 +42,10 @@ export class Bracket {
       abandon: (ending) => this.#abandon(ending),
       know: (ending) => void this.#end(ending),
     });
-    this.#watch = new TimeWatch(ground, plan, (error) => this.expire(error));
+    this.#watch = new TimeWatch(ground, plan, {
+      isRunning: () => (this.#state as { hold?: Hold }).hold?.runningSince !== undefined,
+      expire: (error) => this.endNow(error),
+    });
     this.#gone.promise.catch(() => undefined);
   }
 
@@ -51,14 +56,17 @@ export class Bracket {
   /** The first error of those that nothing has made good. */
   get trouble(): unknown {
     if (this.#state.kind === 'failed') return this.#state.error;
-    return this.#state.kind === 'over' && this.#state.ending.kind !== 'committed'
-      ? this.#state.ending.error
-      : undefined;
+    const { ending } = this;
+    return ending === undefined || ending.kind === 'committed' ? undefined : ending.error;
   }
 
   /** Whether something is still missing that would be needed if the answer to COMMIT were lost. */
   get needsEvidence(): boolean {
     return this.#state.kind !== 'over' && this.#prelude.needsEvidence;
+  }
+
+  get fault(): unknown {
+    return this.#fault;
   }
 
   get phase(): Phase {
@@ -88,7 +96,6 @@ export class Bracket {
     return this.#patient(hold, place.limits, () => hold.run<Row>(statement, armed));
   }
 
-  /** Several statements in one round trip. */
   async runAll(statements: readonly Statement[], place: Place): Promise<GroupAnswer> {
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
     return this.#ask(hold, { steps: this.#prelude.before(place), statements }, place.limits);
@@ -114,8 +121,8 @@ export class Bracket {
     if (this.#state.kind !== 'open' && this.#state.kind !== 'failed') return;
     this.#prelude.returned();
     const back = [`ROLLBACK TO SAVEPOINT ${savepoint}`, `RELEASE SAVEPOINT ${savepoint}`];
-    const steps = back.map((text): Step => ({ kind: 'savepoint', statement: { text } }));
-    await this.#prepare(this.#state.hold, steps, this.#houseLimits());
+    const steps = back.map((text): Step => ({ kind: 'savepoint', statement: text }));
+    await this.#prepare(this.#state.hold, steps, houseLimits(this.#ground.clock));
   }
 
   /** COMMIT, alone or in one packet with a last statement. Rejects where it did not commit, or where nobody knows. */
@@ -135,16 +142,20 @@ export class Bracket {
     }
   }
 
-  /** Harmless when it is over. What runs at the moment is cancelled. */
+  /** What runs at the moment is cancelled. */
   async rollBack(how: string, error: unknown): Promise<void> {
     if (this.#state.kind === 'over') return;
     // What the server said first counts, whatever was made of it on the way.
-    const hold = this.#end({ kind: 'rolled-back', how, error: this.trouble ?? error });
+    const by = this.#state.kind === 'failed' ? 'server' : 'caller';
+    const hold = this.#end({ kind: 'rolled-back', by, how, error: this.trouble ?? error });
     if (hold === undefined) return;
     if (hold.runningSince !== undefined) return this.#lender.abandon(hold);
     if (hold.transactionStatus === 'I' || hold.transactionStatus === null) return this.#lender.end(hold);
     try {
-      await this.#ground.patience({ begin: () => hold.run(ROLLBACK), wasSent: () => true }, this.#houseLimits());
+      await this.#ground.patience(
+        { begin: () => hold.run(ROLLBACK), wasSent: () => true },
+        houseLimits(this.#ground.clock),
+      );
       this.#lender.end(hold);
     } catch {
       // The house rolls back in its own time, or closes the connection, and then the server does.
@@ -152,15 +163,7 @@ export class Bracket {
     }
   }
 
-  /** Ends it under its function's hands. What runs has its own watch, and a COMMIT must not be interrupted. */
-  expire(error: unknown): void {
-    const state = this.#state;
-    if (state.kind === 'over') return;
-    if (state.kind !== 'fresh' && state.hold.runningSince !== undefined) return;
-    this.#giveUp(error);
-  }
-
-  /** Ends it from outside: what runs is cancelled, but a COMMIT that is on its way is let through. */
+  /** Ends it under its function's hands: what runs is cancelled, but a COMMIT that is on its way is let through. */
   endNow(error: unknown): void {
     if (this.#state.kind !== 'over' && !this.#conclusion.isUnderway) this.#giveUp(error);
   }
@@ -181,10 +184,9 @@ export class Bracket {
     const refusal = this.#ground.server.refusalOfTransaction();
     if (refusal !== undefined) throw refusal;
     const hold = await this.#lender.begin(limits);
-    const state: BracketState = this.#state;
-    if (state.kind === 'over') {
+    if (this.ending !== undefined) {
       this.#lender.end(hold);
-      throw refusalAfter(state.ending, this.plan.name);
+      throw refusalAfter(this.ending, this.plan.name);
     }
     this.#state = { kind: 'held', hold };
     hold.writes(this.plan.access === 'writable' ? 'writable' : 'possible');
@@ -220,9 +222,11 @@ export class Bracket {
   async #patient<T>(hold: Hold, limits: Limits, begin: () => Promise<T>): Promise<T> {
     let answer: T;
     try {
-      answer = await this.#ground.patience({ begin, wasSent: () => true }, withSlack(limits));
+      // The transaction's own limits have a watch already.
+      answer = await (limits === this.plan.limits
+        ? begin()
+        : this.#ground.patience({ begin, wasSent: () => true }, withSlack(limits)));
     } catch (error) {
-      // It was ended under its hands: by a rollback, by the end of its scope.
       if (this.#state.kind === 'over') throw cutShort(this.plan.name, error);
       if (hold.runningSince !== undefined) this.#giveUp(error);
       else if (this.#state.kind !== 'held' || hold.transactionStatus !== 'I') this.#observe(hold, error);
@@ -240,6 +244,7 @@ export class Bracket {
   /** What the server's own word is about the transaction, now that nothing runs. */
   #observe(hold: Hold, error: unknown): void {
     const state = this.#state;
+    if (error !== undefined) this.#fault = error;
     if (state.kind === 'over' || state.kind === 'fresh') return;
     switch (hold.transactionStatus) {
       case 'T':
@@ -249,11 +254,11 @@ export class Bracket {
         this.#state = { kind: 'failed', hold, error: state.kind === 'failed' ? state.error : error };
         break;
       case 'I':
-        if (state.kind === 'held') this.#giveBack({ kind: 'rolled-back', how: 'could not begin', error });
+        if (state.kind === 'held') this.#giveBack({ kind: 'rolled-back', by: 'server', how: 'could not begin', error });
         else this.#giveBack({ kind: 'unknown', error: endedBehindOurBack(this.plan.name) });
         break;
       case null:
-        this.#giveBack({ kind: 'rolled-back', how: 'lost its connection', error: error ?? hold.loss });
+        this.#giveBack({ kind: 'rolled-back', by: 'server', how: 'lost its connection', error: error ?? hold.loss });
         break;
       default:
         hold.transactionStatus satisfies never;
@@ -261,7 +266,7 @@ export class Bracket {
   }
 
   #giveUp(error: unknown): void {
-    this.#abandon({ kind: 'rolled-back', how: 'was given up', error });
+    this.#abandon({ kind: 'rolled-back', by: 'server', how: 'was given up', error });
     this.#gone.reject(error);
   }
 
@@ -283,10 +288,6 @@ export class Bracket {
     if (ending.kind === 'committed' && token !== undefined) this.#ground.forget(token);
     return hold;
   }
-
-  #houseLimits(): Limits {
-    return { signal: undefined, deadline: this.#ground.clock.now() + HOUSE_MILLIS };
-  }
 }
 
 /** What travels in one packet: our own steps, and the user's statements behind them. */
@@ -296,5 +297,3 @@ interface Trip {
 }
 
 const ROLLBACK: Statement = Object.freeze({ text: 'ROLLBACK' });
-/** For what the house does on its own account. */
-const HOUSE_MILLIS = 2_000;

@@ -1,5 +1,4 @@
 import { isLifeguardError } from '../errors.ts';
-import type { Statement } from '../pg/statement.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
 import { withSlack } from './arming.ts';
 import type { Ground } from './ground.ts';
@@ -7,7 +6,7 @@ import type { Hold, Parcel } from './hold.ts';
 import type { Limits } from './patience.ts';
 import { commitStopped } from './transaction-errors.ts';
 
-export const COMMIT: Statement = Object.freeze({ text: 'COMMIT' });
+const COMMIT = 'COMMIT';
 
 /** What travels with a COMMIT, and how long it may take. */
 export interface CommitTrip {
@@ -50,7 +49,7 @@ async function sendCommit(hold: Hold, parcel: CommitTrip['parcel']): Promise<Gro
   if (parcel.statements.length > 0) return hold.send({ ...parcel, after: [COMMIT] });
   try {
     // A simple query: less to send and to read than the group that it would be.
-    return { results: [await hold.run<never>(COMMIT)], failure: undefined };
+    return { results: [await hold.run<never>({ text: COMMIT })], failure: undefined };
   } catch (error) {
     if (hold.transactionStatus === null) throw error;
     return { results: [], failure: { index: 0, error } };

@@ -98,7 +98,12 @@ export class Conclusion {
     this.#phase = 'commit';
     counts.notCommitted += 1;
     const reason = error ?? wasRolledBack(this.#plan.name, undefined);
-    this.#bearings.giveBack({ kind: 'rolled-back', how: 'was rolled back by the server at COMMIT', error: reason });
+    this.#bearings.giveBack({
+      kind: 'rolled-back',
+      by: 'server',
+      how: 'was rolled back by the server at COMMIT',
+      error: reason,
+    });
     throw reason;
   }
 
@@ -111,14 +116,14 @@ export class Conclusion {
   /** COMMIT was not answered. Whether it was written decides what can be said, and else only the server knows. */
   async #fellSilent(error: unknown): Promise<void> {
     if (isLifeguardError(error) && error.consequence === 'nothing-sent') {
-      this.#bearings.giveBack({ kind: 'rolled-back', how: 'lost its connection', error });
+      this.#bearings.giveBack({ kind: 'rolled-back', by: 'server', how: 'lost its connection', error });
       throw error;
     }
     const { name, access } = this.#plan;
     if (access === 'read-only') {
       // It has left nothing that could be in doubt.
       const reason = notCommitted(name, error);
-      this.#bearings.abandon({ kind: 'rolled-back', how: 'lost its connection', error: reason });
+      this.#bearings.abandon({ kind: 'rolled-back', by: 'server', how: 'lost its connection', error: reason });
       throw reason;
     }
     const { evidence } = this.#bearings.prelude;
@@ -137,7 +142,7 @@ export class Conclusion {
       case 'not-committed': {
         counts.notCommitted += 1;
         const reason = notCommitted(this.#plan.name, error);
-        this.#bearings.know({ kind: 'rolled-back', how: 'was not committed', error: reason });
+        this.#bearings.know({ kind: 'rolled-back', by: 'server', how: 'was not committed', error: reason });
         throw reason;
       }
       case 'unknown':

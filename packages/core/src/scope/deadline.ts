@@ -23,6 +23,13 @@ export function within(outer: Limits, inner: TimeOptions, clock: Clock): Limits 
   return { signal, deadline };
 }
 
+/** For what the house does on its own account. */
+export function houseLimits(clock: Clock): Limits {
+  return { signal: undefined, deadline: clock.now() + HOUSE_MILLIS };
+}
+
+const HOUSE_MILLIS = 2_000;
+
 /** What is left of it; Infinity where there is no deadline. */
 export function remaining({ deadline }: Limits, clock: Clock): number {
   return deadline === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadline - clock.now());

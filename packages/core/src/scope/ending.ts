@@ -4,7 +4,7 @@ import { hasEnded } from './transaction-errors.ts';
 /** What became of a transaction. */
 export type Ending =
   | { readonly kind: 'committed' }
-  | { readonly kind: 'rolled-back'; readonly how: string; readonly error: unknown }
+  | { readonly kind: 'rolled-back'; readonly by: 'server' | 'caller'; readonly how: string; readonly error: unknown }
   | { readonly kind: 'unknown'; readonly error: unknown };
 
 /** What a statement that comes after it is told. */

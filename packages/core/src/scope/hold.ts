@@ -20,10 +20,9 @@ export interface House {
   readonly clock: Clock;
   readonly pool: Pool<PgConnection>;
   verdictOn(connection: PgConnection): Verdict;
-  /** The error of a statement as its caller shall see it. */
   explain(error: unknown, ran: Ran): unknown;
   readonly leaks: Pick<LeakWatch, 'began' | 'ended'>;
-  /** Why a text must not be sent through what stands before the server. */
+  /** Why a text must not be sent. */
   refusalOf(text: string): LifeguardError | undefined;
   /** Cancels what runs on it. Resolves when nothing runs any more. */
   stop(connection: PgConnection): Promise<void>;
@@ -106,7 +105,6 @@ export class Hold implements AcquireRequest {
     return this.#silence;
   }
 
-  /** A user's own `statement_timeout` is in force from here on. */
   setsOwnLimit(): void {
     this.#limit = 'own';
   }
@@ -143,7 +141,7 @@ export class Hold implements AcquireRequest {
   async send({ before, statements, after, armedMillis }: Parcel): Promise<GroupAnswer> {
     const { slot, connection } = this.#begun();
     for (const statement of statements) this.#refuse(statement);
-    this.#started(slot, statements[0] ?? before[0] ?? after[0]);
+    this.#started(slot, statements[0] ?? OWN);
     try {
       const answer = await connection.group({ before, statements, after });
       if (answer.failure === undefined) {
@@ -157,7 +155,7 @@ export class Hold implements AcquireRequest {
     }
   }
 
-  /** Hands the connection to a cursor, a stream or a COPY, until that is through. */
+  /** Lends the connection to a cursor until that is through. */
   async submit(submittable: Submittable, armedMillis?: number): Promise<void> {
     const { slot, connection } = this.#begun();
     const { text } = submittable as { readonly text?: unknown };
@@ -285,6 +283,8 @@ export class Hold implements AcquireRequest {
     return { pool: this.#house.name, name: this.name, slot: id, text: this.lastText };
   }
 }
+
+const OWN: Statement = Object.freeze({ text: '' });
 
 export type HoldKind = 'statement' | 'lease' | 'transaction';
 

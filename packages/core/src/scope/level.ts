@@ -202,9 +202,10 @@ export class Level implements Place {
 
   #letGo(): void {
     const { limits, name } = this.plan;
-    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now()) throw timeIsUp(name);
+    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now())
+      throw timeIsUp(name, 'between two statements');
     if (this.#savepoint === 'unset') return;
-    const release: Step = { kind: 'release', statement: { text: `RELEASE SAVEPOINT ${this.#name}` } };
+    const release: Step = { kind: 'release', statement: `RELEASE SAVEPOINT ${this.#name}` };
     const former: Step[] =
       this.#former.length === 0 ? [] : [{ kind: 'settings', statement: settingsStatement(this.#former) }];
     this.bracket.owe([release, ...former]);
@@ -233,7 +234,7 @@ export class Level implements Place {
     const { settings } = this.plan;
     const savepoint: Step = {
       kind: 'savepoint',
-      statement: { text: `SAVEPOINT ${this.#name}` },
+      statement: `SAVEPOINT ${this.#name}`,
       done: () => {
         this.#savepoint = 'set';
       },
@@ -293,7 +294,6 @@ export class Level implements Place {
   }
 }
 
-/** For a cursor that is closed by us to be through. */
 const CURSOR_MILLIS = 2_000;
 /** A name that no user's own savepoint has. */
 const SAVEPOINTS = `lifeguard_${randomBytes(4).toString('hex')}`;

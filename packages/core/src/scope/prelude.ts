@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Evidence } from '../pg/commit-outcome.ts';
-import type { QueryResult, Statement } from '../pg/statement.ts';
-import type { GroupAnswer } from '../pg/sync-group.ts';
+import type { QueryResult } from '../pg/statement.ts';
+import type { GroupAnswer, HouseStatement } from '../pg/sync-group.ts';
 import type { Owner } from '../pool/waiters.ts';
 import { armedMillis, isOutdated, loginLimit, missingLimits } from './arming.ts';
 import type { Ground } from './ground.ts';
@@ -13,7 +13,7 @@ import type { Isolation } from './transaction-options.ts';
 /** How a transaction is to be. */
 export interface Plan {
   readonly name: string;
-  readonly begin: Statement;
+  readonly begin: string;
   readonly access: 'writable' | 'read-only';
   readonly isolation: Isolation | undefined;
   readonly settings: readonly Setting[];
@@ -26,7 +26,7 @@ export interface Plan {
 /** A statement of the house's own, that travels with the next one of the user. */
 export interface Step {
   readonly kind: 'begin' | 'settings' | 'evidence' | 'savepoint' | 'release' | 'timeout';
-  readonly statement: Statement;
+  readonly statement: HouseStatement;
   readonly done?: (result: QueryResult<never>) => void;
 }
 

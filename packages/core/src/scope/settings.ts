@@ -45,8 +45,8 @@ export function parted(settings: readonly Setting[]): readonly [times: readonly 
  * A limit of time, which is a number of ours. In a transaction SET LOCAL does without the snapshot that a SELECT takes:
  * a first LOCK, or SET TRANSACTION, still comes before that.
  */
-export function timeStatement({ name, value }: Setting): Statement {
-  return { text: `SET LOCAL ${name} = ${Number(value)}` };
+export function timeStatement({ name, value }: Setting): string {
+  return `SET LOCAL ${name} = ${Number(value)}`;
 }
 
 const TIMES: ReadonlySet<string> = new Set([

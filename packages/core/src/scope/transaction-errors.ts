@@ -58,15 +58,21 @@ export function answerLost(name: string, cause: unknown): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_ENDED', message, { cause, consequence: 'may-have-run' });
 }
 
-/** Between two statements, when nothing was on its way. */
-export function timeIsUp(name: string): LifeguardError {
-  const message = `The deadline of the transaction "${name}" passed between two statements, so it was rolled back. Do slow work before it begins or after it ends.`;
-  return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message, UNSENT);
+/** Whether something was on its way. */
+type Moment = 'between two statements' | 'while a statement ran';
+
+export function timeIsUp(name: string, when: Moment): LifeguardError {
+  const message = `The deadline of the transaction "${name}" passed ${when}, so it was rolled back. Do slow work before it begins or after it ends.`;
+  return new LifeguardError('ERR_LIFEGUARD_DEADLINE', message, sentOrNot(when));
 }
 
-export function callerLeft(name: string, cause: unknown): LifeguardError {
-  const message = `The caller of the transaction "${name}" gave up between two statements, so it was rolled back.`;
-  return new LifeguardError('ERR_LIFEGUARD_ABORTED', message, { ...UNSENT, cause });
+export function callerLeft(name: string, when: Moment, cause: unknown): LifeguardError {
+  const message = `The caller of the transaction "${name}" gave up ${when}, so it was rolled back.`;
+  return new LifeguardError('ERR_LIFEGUARD_ABORTED', message, { cause, ...sentOrNot(when) });
+}
+
+function sentOrNot(when: Moment): typeof UNSENT | undefined {
+  return when === 'between two statements' ? UNSENT : undefined;
 }
 
 /** A COMMIT that was stopped at the deadline, and said so: that is a definite answer. */

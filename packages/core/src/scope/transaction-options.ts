@@ -1,5 +1,4 @@
 import { LifeguardError } from '../errors.ts';
-import type { Statement } from '../pg/statement.ts';
 import type { Priority } from '../pool/waiters.ts';
 import { checkCall, ownOptions } from './call-options.ts';
 import { type Propagation, ROUTES } from './propagation.ts';
@@ -89,13 +88,13 @@ export function readTransactionOptions(given: TransactionOptions, mayBeAsked: (c
 }
 
 /** https://www.postgresql.org/docs/current/sql-begin.html */
-export function beginStatement({ isolation, readOnly, deferrable }: Wish): Statement {
+export function beginStatement({ isolation, readOnly, deferrable }: Wish): string {
   const modes = [
     isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`,
     readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE',
     deferrable === true ? ' DEFERRABLE' : '',
   ];
-  return { text: `BEGIN${modes.join('')}` };
+  return `BEGIN${modes.join('')}`;
 }
 
 function list(names: readonly string[]): string {

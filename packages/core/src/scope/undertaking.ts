@@ -157,9 +157,11 @@ class Undertaking {
   /** How long to wait before the next attempt, where there may be one. */
   #pauseAfter({ error, bracket }: Failed, attempt: number): number | undefined {
     const { retry } = this.#wish;
-    if (attempt >= retry.attempts || bracket.ending?.kind !== 'rolled-back') return undefined;
-    // What the server said counts, whatever the function made of it.
-    const reason = bracket.trouble ?? error;
+    const { ending, fault } = bracket;
+    if (attempt >= retry.attempts || ending?.kind !== 'rolled-back') return undefined;
+    // What the server said of this transaction counts, whatever the function made of it; of others it is not ours to say.
+    const reason = ending.by === 'server' ? ending.error : goesBackTo(error, fault) ? fault : undefined;
+    if (reason === undefined) return undefined;
     const failure = this.#ground.server.failureOf(reason, bracket.phase);
     const code = nameOf(rootOf(reason));
     const isAllowed =
@@ -212,6 +214,18 @@ interface Failed {
   readonly error: unknown;
   readonly bracket: Bracket;
 }
+
+/** Whether an error is the other one, or was made of it. */
+function goesBackTo(error: unknown, fault: unknown): boolean {
+  let one = error;
+  for (let depth = 0; depth < CAUSES && one !== undefined; depth += 1) {
+    if (one === fault) return true;
+    one = one instanceof Error ? one.cause : undefined;
+  }
+  return false;
+}
+
+const CAUSES = 8;
 
 /** A cursor rejects with the server's own error, also where it was our own limit that made it. */
 function inOurWords(error: unknown, trouble: unknown): unknown {

@@ -93,10 +93,6 @@ async function finish(play: Play, fault: Fault, stage: Stage): Promise<string[]>
     if (release === 'when told') await play.release('wire too');
     await examine(play, stage);
     compareWithTable(play, fault);
-    if (process.env['MATRIX_SHOW'])
-      process.stdout.write(
-        `CELL ${Object.entries(FAULTS).find(([, one]) => one === fault)?.[0]}|${shape}|${moment}|${play.told}|${play.truth}\n`,
-      );
     return [];
   } catch (error) {
     await play.end();

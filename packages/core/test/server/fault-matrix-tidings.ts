@@ -10,7 +10,8 @@ export function tidings(fault: Fault, part: Part): readonly string[] {
     case 'after':
       return ['ok'];
     case 'COMMIT on its way':
-      return fault.answer === 'heard' ? ['ok'] : isResolved(fault, part) ? undone(fault, part) : [UNKNOWN];
+      if (fault.answer === 'heard') return ['ok'];
+      return isResolved(fault, part) ? refuted(fault, part) : [UNKNOWN];
     case 'COMMIT answered in vain':
       return fault.answer !== 'lost' || isResolved(fault, part) ? ['ok'] : [UNKNOWN];
     case 'waiting':
@@ -37,6 +38,11 @@ const FETCHING: ReadonlySet<string> = new Set(['BEGIN answered in vain', 'first 
 function undone({ ending }: Fault, { options }: Part): readonly string[] {
   if (ending !== 'tried again') return [ending];
   return options.retry === false ? ['ERR_LIFEGUARD_CONNECTION_LOST'] : ['ok'];
+}
+
+/** The pool has looked, and it has not committed. */
+function refuted({ ending }: Fault, { options }: Part): readonly string[] {
+  return ending === 'tried again' && options.retry !== false ? ['ok'] : ['ERR_LIFEGUARD_ROLLED_BACK'];
 }
 
 /** A token tells also what was before the server's last start. */

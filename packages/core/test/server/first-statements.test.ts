@@ -7,8 +7,6 @@ const WISHES: readonly (readonly [what: string, options: TransactionOptions])[] 
   ['with nothing to set', {}],
   ['with a time limit', { timeoutMillis: 9_000 }],
   ['with a lock time limit', { lockTimeoutMillis: 9_000 }],
-  ['with settings', { settings: { 'app.tenant': 'a' } }],
-  ['with evidence to gather', { commitOutcome: 'resolve' }],
 ];
 
 describe('a first statement that must come before any snapshot', () => {
