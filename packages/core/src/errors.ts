@@ -138,7 +138,12 @@ Object.defineProperty(LifeguardError.prototype, INSPECT, {
 });
 
 /** Whether `error` is one of ours, and of that code where one is given. */
-export function isLifeguardError(error: unknown, code?: LifeguardErrorCode): error is LifeguardError {
+export function isLifeguardError(error: unknown): error is LifeguardError;
+export function isLifeguardError<Code extends LifeguardErrorCode>(
+  error: unknown,
+  code: Code,
+): error is LifeguardError & { readonly code: Code };
+export function isLifeguardError(error: unknown, code?: LifeguardErrorCode): boolean {
   return error instanceof LifeguardError && (code === undefined || error.code === code);
 }
 
@@ -169,7 +174,11 @@ function stackOf(cause: unknown): string {
 
 /** An error's code or name and nothing else of it: what may go into a message or a log line. */
 export function nameOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const code: unknown = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? code : error.name;
+  try {
+    if (!(error instanceof Error)) return typeof error;
+    const code: unknown = (error as { code?: unknown }).code;
+    return typeof code === 'string' ? code : error.name;
+  } catch {
+    return 'unreadable'; // A proxy, a getter that throws: it is somebody else's code.
+  }
 }

@@ -5,7 +5,6 @@
  */
 export {
   type Consequence,
-  type ErrorDetails,
   isLifeguardError,
   LifeguardError,
   type LifeguardErrorCode,
@@ -22,5 +21,5 @@ export type { CallOptions } from './scope/call-options.ts';
 export type { Lease } from './scope/lease.ts';
 export type { Scope } from './scope/scope.ts';
 export type { ScopeOptions } from './scope/scope-options.ts';
-export type { Transaction } from './scope/transaction.ts';
+export type { Queryable, Transaction } from './scope/transaction.ts';
 export type { TransactionOptions } from './scope/transaction-options.ts';

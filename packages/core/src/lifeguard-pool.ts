@@ -67,7 +67,9 @@ export class LifeguardPool implements AsyncDisposable {
     this.#pool = new Pool({ settings, seam, clock }, tick);
     const wheel = new DeadlineWheel(clock);
     const patience: Ground['patience'] = (awaited, limits) => withPatience(awaited, limits, { wheel, clock });
-    this.#tokens = new SpentTokens((tokens) => this.outside(() => this.query(forgetTokens(tokens))));
+    this.#tokens = new SpentTokens((tokens, timeoutMillis) =>
+      this.outside(() => this.query(forgetTokens(tokens), undefined, { timeoutMillis })),
+    );
     this.#ground = {
       house: houseOf(settings, seam, { clock, pool: this.#pool, leaks }),
       clock,
@@ -141,8 +143,7 @@ export class LifeguardPool implements AsyncDisposable {
     options: ScopeOptions | ((db: Scope) => T | Promise<T>),
     fn?: (db: Scope) => T | Promise<T>,
   ): Promise<T> {
-    if (typeof options === 'function') return Scope.run(this.#ground, {}, options);
-    return Scope.run(this.#ground, options, fn as (db: Scope) => T | Promise<T>);
+    return Scope.run(this.#ground, options, fn);
   }
 
   /** The innermost scope or transaction of this pool that the running code belongs to; undefined outside of all. */
@@ -233,7 +234,8 @@ export class LifeguardPool implements AsyncDisposable {
     if (!Number.isFinite(graceMillis) || graceMillis < 0) {
       refuseClose(`graceMillis must be a number of at least 0, not ${String(graceMillis)}`);
     }
-    if (this.#tokens.size > 0) await this.#tokens.flush();
+    // What is not removed in time is harmless.
+    if (this.#tokens.size > 0 && graceMillis > 0) await this.#tokens.flush(Math.min(graceMillis, TOKENS_MILLIS));
     await this.#pool.close(graceMillis);
   }
 
@@ -281,6 +283,7 @@ function serverOf(seam: PostgresSeam): Server {
 
 const READY_MILLIS = 30_000;
 const GRACE_MILLIS = 10_000;
+const TOKENS_MILLIS = 1_000;
 const NO_GRACE: { readonly graceMillis?: number | undefined } = Object.freeze({ graceMillis: undefined });
 const SAME_SIZE: Readonly<Record<'min' | 'max', number | undefined>> = Object.freeze({
   min: undefined,

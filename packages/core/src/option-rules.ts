@@ -90,3 +90,13 @@ function show(value: unknown): string {
   if (typeof value === 'string') return `"${value.slice(0, 30)}"`;
   return typeof value === 'number' || typeof value === 'boolean' || value === null ? String(value) : typeof value;
 }
+
+/** An object whose parts are all its own: a literal, of whichever realm, and nothing with parts elsewhere. */
+export function isPlain(given: unknown): given is object {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return false;
+  const prototype: unknown = Object.getPrototypeOf(given);
+  return (
+    prototype === null ||
+    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty'))
+  );
+}

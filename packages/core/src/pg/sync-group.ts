@@ -38,6 +38,7 @@ export class SyncGroup {
 
   /** Throws where a value cannot be converted, or a name means another text: nothing is written then. */
   constructor(client: PgClient, statements: readonly HouseStatement[]) {
+    refuseTwoTexts(statements);
     this.#steps = statements.map((one) => (typeof one === 'string' ? new QuietText(one) : stepOf(client, one)));
   }
 
@@ -147,6 +148,14 @@ function stepOf(client: PgClient, statement: Statement): PgQuery {
   const step = queryOf(forPg({ ...statement, values: statement.values?.map(prepareValue) }));
   step._result._types ??= client._types;
   return step;
+}
+
+/** Also among themselves: the second one would run the text of the first. */
+function refuseTwoTexts(statements: readonly HouseStatement[]): void {
+  const named = statements.filter((one) => typeof one !== 'string' && one.name !== undefined) as readonly Statement[];
+  const texts = new Map(named.map(({ name, text }) => [name, text]));
+  const other = named.find(({ name, text }) => texts.get(name) !== text);
+  if (other !== undefined) throw new Error(`Prepared statements must be unique: "${other.name}" has another text`);
 }
 
 function isTaken({ parsedStatements, submittedNamedStatements }: PgWire, name: string, text: string): boolean {

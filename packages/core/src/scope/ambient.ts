@@ -19,7 +19,7 @@ function sharedStorage(): AsyncLocalStorage<Frame> {
 }
 
 /** Which unit of work of one pool the running code belongs to. A convenience: all works without it, by handles. */
-export class Ambient<Work> {
+export class Ambient<Work extends { readonly isOver: boolean }> {
   readonly #pool: object;
   readonly #mode: 'ambient' | 'explicit';
 
@@ -48,7 +48,14 @@ export class Ambient<Work> {
   /** Runs `fn`, and all that it starts, inside `work`; with `undefined`, outside of all work of this pool. */
   run<R>(work: Work | undefined, fn: () => R): R {
     if (this.#mode === 'explicit') return fn();
-    return storage.run({ pool: this.#pool, work, outer: storage.getStore() }, fn);
+    return storage.run({ pool: this.#pool, work, outer: this.#around() }, fn);
+  }
+
+  /** What has ended is left out: else a chain of calls, each made from inside the last, would keep all of them. */
+  #around(): Frame | undefined {
+    let outer = storage.getStore();
+    while (outer?.pool === this.#pool && (outer.work as Work | undefined)?.isOver !== false) outer = outer.outer;
+    return outer;
   }
 
   /** `fn`, to be called later and from elsewhere, in the context of now. */

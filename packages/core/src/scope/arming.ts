@@ -10,7 +10,8 @@ export function withSlack(limits: Limits): Limits {
 
 /** The `statement_timeout` that a statement under these limits must carry itself; undefined where the server's own is enough. */
 export function armedMillis({ server, clock }: Ground, { deadline }: Limits): number | undefined {
-  const left = deadline === undefined ? Number.POSITIVE_INFINITY : Math.ceil(deadline - clock.now());
+  const left =
+    deadline === undefined ? Number.POSITIVE_INFINITY : Math.min(LONGEST_MILLIS, Math.ceil(deadline - clock.now()));
   // Never 0: to the server that is no limit at all.
   const wanted = Math.max(1, Math.min(left, limitOf(server.wanted, 'statement_timeout')));
   return wanted < limitOf(server.inForce, 'statement_timeout') ? wanted : undefined;
@@ -29,11 +30,13 @@ export function loginLimit({ server }: Ground): number {
   return server.inForce.get('statement_timeout') ?? 0;
 }
 
-/** Worth a statement of its own: the remainder fell, or rose, by over a tenth of what the server was told. */
+/** Worth a statement of its own: the remainder fell by over a tenth of what the server was told, or there is more time. */
 export function isOutdated(armed: number, wanted: number): boolean {
-  return Math.abs(armed - wanted) > armed / 10;
+  return wanted > armed || armed - wanted > armed / 10;
 }
 
+/** The server's own limit of limits. */
+export const LONGEST_MILLIS = 2_147_483_647;
 const CARRIED = ['lock_timeout', 'idle_in_transaction_session_timeout'] as const;
 
 function limitOf(limits: ReadonlyMap<string, number>, name: string): number {

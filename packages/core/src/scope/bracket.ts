@@ -10,6 +10,7 @@ import { type Ending, refusalAfter } from './ending.ts';
 import type { Ground } from './ground.ts';
 import type { Hold } from './hold.ts';
 import type { Lender } from './lender.ts';
+import { takenAway } from './lender.ts';
 import type { Limits } from './patience.ts';
 import { type Place, type Plan, Prelude, type Step } from './prelude.ts';
 import { TimeWatch } from './time-watch.ts';
@@ -24,9 +25,10 @@ export class Bracket {
   readonly plan: Plan;
   readonly #ground: Ground;
   readonly #lender: Lender;
-  readonly #prelude: Prelude;
+  readonly prelude: Prelude;
   #state: BracketState = { kind: 'fresh' };
   #fault: unknown = undefined;
+  #lending: 'no' | 'underway' = 'no';
   readonly #conclusion: Conclusion;
   readonly #watch: TimeWatch;
   readonly #gone = Promise.withResolvers<never>();
@@ -35,18 +37,20 @@ export class Bracket {
     this.plan = plan;
     this.#ground = ground;
     this.#lender = lender;
-    this.#prelude = new Prelude(ground, plan);
+    this.prelude = new Prelude(ground, plan);
     this.#conclusion = new Conclusion(ground, plan, {
-      prelude: this.#prelude,
+      prelude: this.prelude,
       giveBack: (ending) => this.#giveBack(ending),
       abandon: (ending) => this.#abandon(ending),
       know: (ending) => void this.#end(ending),
     });
     this.#watch = new TimeWatch(ground, plan, {
-      isRunning: () => (this.#state as { hold?: Hold }).hold?.runningSince !== undefined,
+      isRunning: () =>
+        this.#lending === 'underway' || (this.#state as { hold?: Hold }).hold?.runningSince !== undefined,
       expire: (error) => this.endNow(error),
     });
     this.#gone.promise.catch(() => undefined);
+    this.#watch.start();
   }
 
   get ending(): Ending | undefined {
@@ -58,11 +62,6 @@ export class Bracket {
     if (this.#state.kind === 'failed') return this.#state.error;
     const { ending } = this;
     return ending === undefined || ending.kind === 'committed' ? undefined : ending.error;
-  }
-
-  /** Whether something is still missing that would be needed if the answer to COMMIT were lost. */
-  get needsEvidence(): boolean {
-    return this.#state.kind !== 'over' && this.#prelude.needsEvidence;
   }
 
   get fault(): unknown {
@@ -83,9 +82,12 @@ export class Bracket {
     const isReturn = reading.transaction.includes('rollback to');
     const hold = this.#held(isReturn ? 'repair' : 'work') ?? (await this.#begin(place.limits));
     // Where a statement has failed, the server takes the return and nothing before it.
-    const steps = this.#state.kind === 'failed' ? [] : this.#prelude.before(place);
-    if (isReturn) this.#prelude.returned();
-    if (statement.text.includes('statement_timeout')) hold.setsOwnLimit();
+    const steps = this.#state.kind === 'failed' ? [] : this.prelude.before(place);
+    if (isReturn) {
+      this.prelude.returned();
+      place.returned();
+    }
+    if (/statement_timeout/i.test(statement.text)) hold.setsOwnLimit();
     if (steps.length > 0 && !travelsAlone(reading)) {
       const answer = await this.#ask(hold, { steps, statements: [statement] }, place.limits);
       if (answer.failure !== undefined) throw answer.failure.error;
@@ -98,13 +100,13 @@ export class Bracket {
 
   async runAll(statements: readonly Statement[], place: Place): Promise<GroupAnswer> {
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
-    return this.#ask(hold, { steps: this.#prelude.before(place), statements }, place.limits);
+    return this.#ask(hold, { steps: this.prelude.before(place), statements }, place.limits);
   }
 
   /** Hands the connection to a cursor; `submitted` is called when it has it. Resolves when it is through. */
   async submit(submittable: Submittable, place: Place, submitted: () => void): Promise<void> {
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
-    const steps = this.#prelude.before(place);
+    const steps = this.prelude.before(place);
     if (steps.length > 0) await this.#prepare(hold, steps, place.limits);
     const armed = armedMillis(this.#ground, place.limits);
     const answer = this.#patient(hold, place.limits, () => hold.submit(submittable, armed));
@@ -112,14 +114,10 @@ export class Bracket {
     await answer;
   }
 
-  owe(steps: readonly Step[]): void {
-    this.#prelude.owe(steps);
-  }
-
   /** Back to a savepoint: what had failed is open again. */
   async returnTo(savepoint: string): Promise<void> {
     if (this.#state.kind !== 'open' && this.#state.kind !== 'failed') return;
-    this.#prelude.returned();
+    this.prelude.returned();
     const back = [`ROLLBACK TO SAVEPOINT ${savepoint}`, `RELEASE SAVEPOINT ${savepoint}`];
     const steps = back.map((text): Step => ({ kind: 'savepoint', statement: text }));
     await this.#prepare(this.#state.hold, steps, houseLimits(this.#ground.clock));
@@ -132,7 +130,7 @@ export class Bracket {
       return undefined;
     }
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
-    const steps = statement === undefined ? [] : this.#prelude.before(place);
+    const steps = statement === undefined ? this.prelude.owedSettings : this.prelude.before(place);
     try {
       return await this.#conclusion.commit(hold, { steps, statement, limits: place.limits });
     } catch (error) {
@@ -183,14 +181,16 @@ export class Bracket {
   async #begin(limits: Limits): Promise<Hold> {
     const refusal = this.#ground.server.refusalOfTransaction();
     if (refusal !== undefined) throw refusal;
-    const hold = await this.#lender.begin(limits);
+    this.#lending = 'underway';
+    const hold = await this.#lender.begin(limits).finally(() => {
+      this.#lending = 'no';
+    });
     if (this.ending !== undefined) {
       this.#lender.end(hold);
       throw refusalAfter(this.ending, this.plan.name);
     }
     this.#state = { kind: 'held', hold };
     hold.writes(this.plan.access === 'writable' ? 'writable' : 'possible');
-    this.#watch.start();
     return hold;
   }
 
@@ -210,7 +210,7 @@ export class Bracket {
     };
     return this.#patient(hold, limits, async () => {
       const answer = await hold.send(parcel);
-      const error = this.#prelude.note(steps, answer);
+      const error = this.prelude.note(steps, answer);
       const results = answer.results.slice(steps.length);
       if (answer.failure === undefined) return { results, failure: undefined };
       this.#observe(hold, error);
@@ -226,9 +226,10 @@ export class Bracket {
       answer = await (limits === this.plan.limits
         ? begin()
         : this.#ground.patience({ begin, wasSent: () => true }, withSlack(limits)));
-    } catch (error) {
-      if (this.#state.kind === 'over') throw cutShort(this.plan.name, error);
-      if (hold.runningSince !== undefined) this.#giveUp(error);
+    } catch (failure) {
+      if (this.#state.kind === 'over') throw cutShort(this.plan.name, failure);
+      const error = hold.isOver ? takenAway(this.#ground, hold, failure) : failure;
+      if (hold.isOver || hold.runningSince !== undefined) this.#giveUp(error);
       else if (this.#state.kind !== 'held' || hold.transactionStatus !== 'I') this.#observe(hold, error);
       this.#watch.look(this.trouble);
       throw error;
@@ -284,7 +285,7 @@ export class Bracket {
     const { hold } = this.#state as { hold?: Hold };
     this.#state = { kind: 'over', ending };
     this.#watch.stop();
-    const { token } = this.#prelude.evidence ?? {};
+    const { token } = this.prelude.evidence ?? {};
     if (ending.kind === 'committed' && token !== undefined) this.#ground.forget(token);
     return hold;
   }

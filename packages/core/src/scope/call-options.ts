@@ -1,5 +1,5 @@
 import { LifeguardError } from '../errors.ts';
-import { nearest } from '../option-rules.ts';
+import { isPlain, nearest } from '../option-rules.ts';
 import { Owner, type Priority } from '../pool/waiters.ts';
 
 /** How a single call wants to be treated. Every part may be absent, and an unknown one is refused. */
@@ -76,6 +76,7 @@ export function ownOptions<Options extends object>(
   for (const key of Object.keys(given)) {
     if (!known.includes(key)) complain(`there is no option "${key}"${nearest(key, known)}`);
   }
+  if (!isPlain(given)) complain('options are a plain object: of anything else some parts might not be seen');
   return { ...absent, ...given };
 }
 

@@ -46,7 +46,7 @@ export async function awaitCommit(
 }
 
 async function sendCommit(hold: Hold, parcel: CommitTrip['parcel']): Promise<GroupAnswer> {
-  if (parcel.statements.length > 0) return hold.send({ ...parcel, after: [COMMIT] });
+  if (parcel.statements.length > 0 || parcel.before.length > 0) return hold.send({ ...parcel, after: [COMMIT] });
   try {
     // A simple query: less to send and to read than the group that it would be.
     return { results: [await hold.run<never>({ text: COMMIT })], failure: undefined };

@@ -60,7 +60,8 @@ export class Desk {
     const owner = call.owner ?? transaction?.level.bracket.plan.owner;
     const hold = new Hold(this.#ground.house, { ...call, owner }, { kind: 'lease', deadline: limits.deadline });
     this.#ground.house.leaks.began(hold);
-    await begun(this.#ground, hold);
+    const waiting = begun(this.#ground, hold);
+    if (waiting !== undefined) await waiting;
     const { clock, patience } = this.#ground;
     return new Lease(hold, { limits: (own) => within(NO_LIMITS, own, clock), patience });
   }

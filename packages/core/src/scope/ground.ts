@@ -7,10 +7,10 @@ import type { SqlReading } from '../pg/sql-words.ts';
 import type { Statement } from '../pg/statement.ts';
 import type { Ambient } from './ambient.ts';
 import type { House } from './hold.ts';
+import type { OpenTransaction } from './open-transaction.ts';
 import type { Awaited, Limits } from './patience.ts';
 import type { RetryBudget } from './retry.ts';
 import type { Scope } from './scope.ts';
-import type { Transaction } from './transaction.ts';
 
 /** What units of work need to know of the server, and cannot ask `pg/` for themselves. */
 export interface Server {
@@ -35,7 +35,7 @@ export interface Ground {
   readonly house: House;
   readonly clock: Clock;
   readonly server: Server;
-  readonly ambient: Ambient<Scope | Transaction>;
+  readonly ambient: Ambient<Scope | OpenTransaction>;
   readonly warnings: Warnings;
   readonly budget: RetryBudget;
   readonly counts: Counts;

@@ -246,7 +246,7 @@ export class Hold implements AcquireRequest {
 
   #started(slot: Slot<PgConnection>, statement: Statement | undefined): void {
     this.lastText = statement?.text;
-    if (statementStarted.hasSubscribers) statementStarted.publish(this.#event(slot));
+    if (statementStarted.hasSubscribers && statement !== OWN) statementStarted.publish(this.#event(slot));
     this.#lastFailure = undefined;
     this.#runningSince = this.#house.clock.now();
   }
@@ -274,7 +274,7 @@ export class Hold implements AcquireRequest {
     const millis = now - (this.#runningSince ?? now);
     this.#runningSince = undefined;
     this.#queriedMillis += millis;
-    if (!statementEnded.hasSubscribers) return;
+    if (!statementEnded.hasSubscribers || this.lastText === OWN.text) return;
     const event = { ...this.#event(slot), millis };
     statementEnded.publish(error === undefined ? event : { ...event, error: nameOf(error) });
   }

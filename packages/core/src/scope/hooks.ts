@@ -17,14 +17,14 @@ export class Hooks {
 
   /** A nested level has ended well: what becomes of it is decided with the level around it. */
   adopt(nested: Hooks): void {
-    this.#afterCommit.push(...nested.#afterCommit);
-    this.#afterRollback.push(...nested.#afterRollback);
+    for (const hook of nested.#afterCommit) this.#afterCommit.push(hook);
+    for (const hook of nested.#afterRollback) this.#afterRollback.push(hook);
   }
 
   /** A nested level was rolled back: that is so whatever becomes of the level around it. */
   settle(nested: Hooks): void {
-    this.#afterCommit.push(...nested.#afterRollback);
-    this.#afterRollback.push(...nested.#afterRollback);
+    for (const hook of nested.#afterRollback) this.#afterCommit.push(hook);
+    for (const hook of nested.#afterRollback) this.#afterRollback.push(hook);
   }
 
   /** One after the other. One that throws does not keep the others from running, nor change what has happened. */

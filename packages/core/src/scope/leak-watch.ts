@@ -26,9 +26,7 @@ export class LeakWatch {
     this.#taken += 1;
     if (this.#settings.leakAfterMillis === 0) return;
     if (this.#taken % SAMPLE !== 1 && !this.#suspects.has(hold.name)) return;
-    const trace: { stack?: string } = {};
-    Error.captureStackTrace(trace, this.began);
-    hold.stack = trace.stack?.replace(/^.*\n/, '');
+    hold.stack = stackOfCaller(this.began);
   }
 
   /** Reports what is overdue, and takes back what is far beyond. */
@@ -93,6 +91,23 @@ export class LeakWatch {
     hold.end('reclaimed');
   }
 }
+
+/** Where the code is that is not ours: a transaction comes here through many frames of the house. */
+function stackOfCaller(above: (hold: Hold) => void): string | undefined {
+  const trace: { stack?: string } = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = DEEP;
+  Error.captureStackTrace(trace, above);
+  Error.stackTraceLimit = stackTraceLimit;
+  const frames = trace.stack?.split('\n').slice(1) ?? [];
+  const others = frames.filter((frame) => !frame.includes(HOUSE));
+  return (others.length === 0 ? frames : others).slice(0, SHOWN).join('\n');
+}
+
+const DEEP = 60;
+const SHOWN = 10;
+/** The folder of this package's code. */
+const HOUSE: string = new URL('..', import.meta.url).pathname;
 
 /** Ends what waits for a server that should have spoken by now: the server's own limit has passed, and nothing has come. */
 export function endTheSilent(

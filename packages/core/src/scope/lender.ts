@@ -1,4 +1,5 @@
 import { LifeguardError } from '../errors.ts';
+import { closedMeanwhile } from '../pool/refusal.ts';
 import type { CallOptions } from './call-options.ts';
 import type { Ground } from './ground.ts';
 import { Hold } from './hold.ts';
@@ -26,7 +27,8 @@ export class PoolLender implements Lender {
   async begin({ signal, deadline }: Limits): Promise<Hold> {
     const hold = new Hold(this.#ground.house, { ...this.#call, signal }, { kind: 'transaction', deadline });
     this.#ground.house.leaks.began(hold);
-    await begun(this.#ground, hold);
+    const waiting = begun(this.#ground, hold);
+    if (waiting !== undefined) await waiting;
     return hold;
   }
 
@@ -39,11 +41,15 @@ export class PoolLender implements Lender {
   }
 }
 
-/** Waits for the hold; a unit of work that has a connection already, and waits for another one, may wait for itself. */
-export async function begun(ground: Ground, hold: Hold): Promise<void> {
+/** Begins the hold, at once where that is possible; a unit of work that keeps a connection already may wait for itself. */
+export function begun(ground: Ground, hold: Hold): Promise<void> | undefined {
   if (ground.selfDeadlock !== 'allow' && hold.owner !== undefined && hold.owner.holding > 0) lookAround(ground, hold);
-  const waiting = hold.begin();
-  if (waiting !== undefined) await waiting;
+  return hold.begin();
+}
+
+/** Why a hold is over that its holder has not ended: the server fell silent, or the pool was closed. */
+export function takenAway({ house }: Ground, hold: Hold, cause: unknown): unknown {
+  return hold.silence ?? closedMeanwhile(house.name, cause);
 }
 
 function lookAround(ground: Ground, { name }: Hold): void {

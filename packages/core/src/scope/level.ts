@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
@@ -8,7 +7,8 @@ import type { Ground } from './ground.ts';
 import { type Hook, Hooks } from './hooks.ts';
 import type { Limits } from './patience.ts';
 import type { Place, Step } from './prelude.ts';
-import { formerSettings, formerStatement, type Setting, settingsStatement } from './settings.ts';
+import { Savepoint } from './savepoint.ts';
+import type { Setting } from './settings.ts';
 import { hasEnded, leftOpen, timeIsUp, wasRolledBack } from './transaction-errors.ts';
 import { travelsAlone } from './travel.ts';
 import { Turns } from './turns.ts';
@@ -40,8 +40,8 @@ export class Level implements Place {
   readonly #ground: Ground;
   readonly #turns = new Turns();
   #state: State = { kind: 'active' };
-  #savepoint: 'unset' | 'set' = 'unset';
-  #former: readonly Setting[] = [];
+  readonly #savepoint: Savepoint | undefined;
+  #function: 'runs' | 'has returned' = 'runs';
   #cursor: Submittable | undefined = undefined;
   /** At the end nobody will read one that is open, or that comes to its turn only now. */
   #cursors: 'kept' | 'put away' = 'kept';
@@ -53,6 +53,7 @@ export class Level implements Place {
     this.plan = plan;
     this.parent = parent;
     this.depth = parent === undefined ? 0 : parent.depth + 1;
+    this.#savepoint = parent === undefined ? undefined : new Savepoint(this.depth, plan.settings);
   }
 
   get limits(): Limits {
@@ -68,17 +69,29 @@ export class Level implements Place {
     return this.#state.kind !== 'ended';
   }
 
-  /** Whether this level is open inside the other one. */
+  /** Its function has returned, and the level around it has its turn again. */
+  leave(): void {
+    this.#function = 'has returned';
+  }
+
+  /** Whether this level's function runs inside the other one. */
   isInside(other: Level): boolean {
-    if (!this.isActive) return false;
+    if (this.#function === 'has returned') return false;
     for (let level = this.parent; level !== undefined; level = level.parent) if (level === other) return true;
     return false;
   }
 
   opening(): readonly Step[] {
-    if (this.parent === undefined) return NO_STEPS;
+    if (this.parent === undefined || this.#savepoint === undefined) return NO_STEPS;
     const before = this.parent.opening();
-    return this.#savepoint === 'set' ? before : [...before, ...this.#beginning()];
+    const own = this.#savepoint.opening();
+    if (before.length === 0) return own;
+    return own.length === 0 ? before : [...before, ...own];
+  }
+
+  /** A text of the user's own has gone back to a savepoint, of this level or of one around it. */
+  returned(): void {
+    for (let level: Level | undefined = this; level !== undefined; level = level.parent) level.#savepoint?.returned();
   }
 
   query<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
@@ -113,7 +126,7 @@ export class Level implements Place {
     this.#putCursorsAway();
     if (
       this.parent !== undefined ||
-      this.bracket.needsEvidence ||
+      this.bracket.prelude.needsEvidence ||
       travelsAlone(this.#ground.server.read(statement.text))
     ) {
       const result = await this.query<Row>(statement, limits);
@@ -144,7 +157,7 @@ export class Level implements Place {
 
   /** Of what has ended it is known what became of it. */
   addHook(when: 'commit' | 'rollback', hook: Hook): void {
-    this.#refuseEnded();
+    this.refuseEnded();
     this.hooks.add(when, hook);
   }
 
@@ -194,21 +207,18 @@ export class Level implements Place {
   async #undo(how: string, error: unknown): Promise<void> {
     this.#state = { kind: 'ended', how, outcome: 'undone' };
     if (this.parent === undefined) return this.bracket.rollBack(how, error);
-    if (this.#savepoint === 'unset') return;
-    this.#savepoint = 'unset';
+    if (!this.#savepoint?.isSet) return;
+    this.#savepoint.gone();
     // Where that fails, the connection is lost, and the transaction around it says so.
-    await this.bracket.returnTo(this.#name).catch(() => undefined);
+    await this.bracket.returnTo(this.#savepoint.name).catch(() => undefined);
   }
 
   #letGo(): void {
     const { limits, name } = this.plan;
-    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now())
+    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now()) {
       throw timeIsUp(name, 'between two statements');
-    if (this.#savepoint === 'unset') return;
-    const release: Step = { kind: 'release', statement: `RELEASE SAVEPOINT ${this.#name}` };
-    const former: Step[] =
-      this.#former.length === 0 ? [] : [{ kind: 'settings', statement: settingsStatement(this.#former) }];
-    this.bracket.owe([release, ...former]);
+    }
+    if (this.#savepoint?.isSet) this.bracket.prelude.owe(this.#savepoint.closing());
   }
 
   #putCursorsAway(): void {
@@ -225,34 +235,8 @@ export class Level implements Place {
     this.#ground.clock.after(CURSOR_MILLIS, giveUp, 'idle');
   }
 
-  /** Names are made here and nowhere else: there is nothing to inject. */
-  get #name(): string {
-    return `${SAVEPOINTS}_${this.depth}`;
-  }
-
-  #beginning(): readonly Step[] {
-    const { settings } = this.plan;
-    const savepoint: Step = {
-      kind: 'savepoint',
-      statement: `SAVEPOINT ${this.#name}`,
-      done: () => {
-        this.#savepoint = 'set';
-      },
-    };
-    if (settings.length === 0) return [savepoint];
-    // RELEASE would leave them to the transaction around it, so what they were before is asked, to be put back.
-    const former: Step = {
-      kind: 'settings',
-      statement: formerStatement(settings),
-      done: ({ rows }) => {
-        this.#former = formerSettings(settings, rows[0] ?? {});
-      },
-    };
-    return [savepoint, former, { kind: 'settings', statement: settingsStatement(settings) }];
-  }
-
   #place(limits: Limits): Place {
-    return limits === this.limits ? this : { limits, opening: () => this.opening() };
+    return limits === this.limits ? this : { limits, opening: () => this.opening(), returned: () => this.returned() };
   }
 
   /** What failed inside and did not leave it: the caller must not believe that all is well. */
@@ -269,9 +253,9 @@ export class Level implements Place {
   }
 
   async #inTurn<T>(limits: Limits, job: () => Promise<T>): Promise<T> {
-    this.#refuseEnded();
+    this.refuseEnded();
     const run = (): Promise<T> => {
-      this.#refuseEnded();
+      this.refuseEnded();
       return job();
     };
     if (this.#turns.isFree || (limits.deadline === undefined && limits.signal === undefined)) {
@@ -287,7 +271,8 @@ export class Level implements Place {
     }
   }
 
-  #refuseEnded(): void {
+  /** What comes too late. */
+  refuseEnded(): void {
     if (this.#state.kind === 'ended') {
       throw hasEnded(this.plan.name, this.#state.how, this.bracket.trouble);
     }
@@ -295,6 +280,4 @@ export class Level implements Place {
 }
 
 const CURSOR_MILLIS = 2_000;
-/** A name that no user's own savepoint has. */
-const SAVEPOINTS = `lifeguard_${randomBytes(4).toString('hex')}`;
 const NO_STEPS: readonly Step[] = Object.freeze([]);

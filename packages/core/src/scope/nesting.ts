@@ -35,6 +35,8 @@ export function nest<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Pr
       await level.rollBack('was rolled back because its function threw', error);
       parent.hooks.settle(level.hooks);
       throw error;
+    } finally {
+      level.leave();
     }
   });
 }
@@ -42,6 +44,7 @@ export function nest<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Pr
 /** The one that is open. Where this part of it fails, the whole cannot commit any more. */
 export async function join<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Promise<T> {
   const { level, attempt, scope } = outer;
+  level.refuseEnded();
   refuseBroader(wish, level.bracket.plan);
   refuseOther(wish.settings, level);
   const limits = within(outer.limits, wish, ground.clock);

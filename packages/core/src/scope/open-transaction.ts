@@ -1,3 +1,4 @@
+import { LifeguardError } from '../errors.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import { readBatch, toBatchResults } from './batch.ts';
@@ -37,6 +38,11 @@ export class OpenTransaction implements Transaction {
     this.#part = part;
   }
 
+  /** @internal */
+  get isOver(): boolean {
+    return !this.level.isActive;
+  }
+
   get name(): string {
     return this.level.plan.name;
   }
@@ -64,7 +70,10 @@ export class OpenTransaction implements Transaction {
     values?: readonly unknown[],
     options = UNLIMITED,
   ): Promise<unknown> {
-    if (isSubmittable(given)) return this.#submit(given);
+    if (isSubmittable(given)) {
+      if (values !== undefined || options !== UNLIMITED) throw bareCursor();
+      return this.#submit(given);
+    }
     const { statement, limits } = this.#read(given, values, options);
     return this.level.query<Row>(statement, limits);
   }
@@ -151,3 +160,8 @@ export interface Standing {
 
 /** A user's own savepoints do not end anything. */
 const ALLOWED: ReadonlySet<string> = new Set(['savepoint', 'release', 'rollback to']);
+
+function bareCursor(): LifeguardError {
+  const message = 'Nothing was sent: a cursor has its values with it, and the limits of its transaction.';
+  return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', message, { consequence: 'nothing-sent' });
+}

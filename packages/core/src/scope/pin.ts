@@ -46,9 +46,19 @@ export class Pin implements Lender {
     if (this.#state.kind !== 'free') throw gone(this.#call.name ?? '');
     const hold = new Hold(this.#ground.house, { ...this.#call, signal }, { kind: 'transaction', deadline });
     this.#ground.house.leaks.began(hold);
-    await begun(this.#ground, hold);
+    const waiting = begun(this.#ground, hold);
+    if (waiting !== undefined) await waiting;
+    // The scope may have ended while the connection was waited for.
+    if (this.#kindNow() === 'gone') {
+      hold.end();
+      throw gone(this.#call.name ?? '');
+    }
     this.#state = { kind: 'held', hold };
     return hold;
+  }
+
+  #kindNow(): State['kind'] {
+    return this.#state.kind;
   }
 
   async #run<Row>(hold: Hold, statement: Statement, plan: SinglePlan): Promise<QueryResult<Row>> {

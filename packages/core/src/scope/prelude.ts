@@ -7,7 +7,7 @@ import { armedMillis, isOutdated, loginLimit, missingLimits } from './arming.ts'
 import type { Ground } from './ground.ts';
 import type { Limits } from './patience.ts';
 import { parted, type Setting, settingsStatement, timeStatement } from './settings.ts';
-import { settingsRefused } from './transaction-errors.ts';
+import { evidenceRefused, settingsRefused } from './transaction-errors.ts';
 import type { Isolation } from './transaction-options.ts';
 
 /** How a transaction is to be. */
@@ -35,6 +35,8 @@ export interface Place {
   readonly limits: Limits;
   /** What must be sent before the next statement from here. */
   opening(): readonly Step[];
+  /** A text of the user's own has gone back to a savepoint. */
+  returned(): void;
 }
 
 /** What must be said to the server before the next statement of a transaction, and what it was told so far. */
@@ -77,6 +79,11 @@ export class Prelude {
     this.#owed = [...this.#owed, ...steps.map((step) => ({ ...step, done: () => this.#paid() }))];
   }
 
+  /** COMMIT lets savepoints go by itself; but deferred triggers run in it, and must not run under the settings of a nested level. */
+  get owedSettings(): readonly Step[] {
+    return this.#owed.some(({ kind }) => kind === 'settings') ? this.#owed : NONE;
+  }
+
   /** The server has gone back to a savepoint, and has taken back what it was told since then. */
   returned(): void {
     this.#owed = NONE;
@@ -88,7 +95,9 @@ export class Prelude {
     const failedAt = failure?.index ?? steps.length;
     for (const [index, step] of steps.slice(0, failedAt).entries()) step.done?.(results[index] as QueryResult<never>);
     if (failure === undefined) return undefined;
-    return steps[failure.index]?.kind === 'settings' ? settingsRefused(this.#plan.name, failure.error) : failure.error;
+    const kind = steps[failure.index]?.kind;
+    if (kind === 'evidence') return evidenceRefused(this.#plan.name, failure.error);
+    return kind === 'settings' ? settingsRefused(this.#plan, failure.error) : failure.error;
   }
 
   #paid(): void {

@@ -48,16 +48,19 @@ export function readScopeOptions(given: ScopeOptions): ScopeWish {
   const options: ScopeOptions = ownOptions<ScopeOptions>(given, ABSENT, refuse);
   const { name, signal, timeoutMillis, group, priority, deadline, readOnly, mode } = options;
   checkCall({ name, signal, timeoutMillis, group, priority });
-  if (deadline !== undefined && !isInstant(deadline)) refuse('deadline must be a Date, or milliseconds since 1970');
+  // Read once: what is checked is what counts.
+  const instant = deadline === undefined ? undefined : Number(deadline);
+  if (deadline !== undefined && !isInstant(deadline, instant))
+    refuse('deadline must be a Date, or milliseconds since 1970');
   if (readOnly !== undefined && typeof readOnly !== 'boolean') refuse('readOnly must be true or false');
   if (mode !== undefined && mode !== 'statement' && mode !== 'pinned') refuse('mode is "statement" or "pinned"');
-  return { ...options, settings: readSettings(options.settings, options.role) };
+  return { ...options, deadline: instant, settings: readSettings(options.settings, options.role) };
 }
 
 /** A number that is no instant of our time is most likely a duration. */
-function isInstant(deadline: unknown): boolean {
+function isInstant(deadline: unknown, instant: number | undefined): boolean {
   if (typeof deadline !== 'number' && Object.prototype.toString.call(deadline) !== '[object Date]') return false;
-  return Number.isFinite(Number(deadline)) && Number(deadline) > LONG_AGO;
+  return instant !== undefined && Number.isFinite(instant) && instant > LONG_AGO;
 }
 
 /** September 2001. */

@@ -68,16 +68,21 @@ export class Scope {
   }
 
   /** @internal Opens a scope, runs `fn` in it, and ends it whatever happens. */
-  static async run<T>(ground: Ground, options: ScopeOptions, fn: (db: Scope) => T | Promise<T>): Promise<T> {
-    if (typeof fn !== 'function') {
-      throw new LifeguardError('ERR_LIFEGUARD_ARGUMENT', `scope() takes a function, not ${typeof fn}.`);
-    }
-    const scope = new Scope(ground, readScopeOptions(options), heritageAround(ground));
+  static async run<T>(ground: Ground, options: ScopeOptions | Work<T>, work?: Work<T>): Promise<T> {
+    const [given, fn] = typeof options === 'function' ? [{}, options] : [options, work];
+    if (typeof fn !== 'function') throw refused(`scope() takes a function, not ${typeof fn}`);
+    if (typeof options === 'function' && work !== undefined) throw refused('it is scope(options, fn), options first');
+    const scope = new Scope(ground, readScopeOptions(given), heritageAround(ground));
     try {
       return await ground.ambient.run(scope, async () => fn(scope));
     } finally {
       await scope.#end();
     }
+  }
+
+  /** @internal */
+  get isOver(): boolean {
+    return this.#state === 'ended';
   }
 
   /** @internal What a unit of work inside has from it. */
@@ -138,7 +143,10 @@ export class Scope {
     const plan = this.plan(this.#limits(options));
     this.#refuseLate();
     if (statements.length === 0) return [] as never;
-    if (this.#pin !== undefined) return this.transaction((tx) => tx.batch<Rows>(given, options));
+    if (this.#pin !== undefined) {
+      const { signal, timeoutMillis } = options;
+      return this.transaction((tx) => tx.batch<Rows>(given), { signal, timeoutMillis });
+    }
     return batch<Rows>(this.#ground, statements, plan);
   }
 
@@ -156,7 +164,8 @@ export class Scope {
     const call = { ...this.call, signal: limits.signal };
     const hold = new Hold(this.#ground.house, call, { kind: 'lease', deadline: limits.deadline });
     this.#ground.house.leaks.began(hold);
-    await begun(this.#ground, hold);
+    const waiting = begun(this.#ground, hold);
+    if (waiting !== undefined) await waiting;
     const lease = new Lease(hold, {
       limits: (given) => within(this.limits, given, this.#ground.clock),
       patience: (awaited, within) => this.#ground.patience(awaited, within),
@@ -244,4 +253,12 @@ function heritageAround({ ambient }: Ground): Heritage {
 function writes(name: string): LifeguardError {
   const message = `The scope "${name}" was not opened: it asks to write, and what is around it is read-only. Open it with pool.outside().`;
   return new LifeguardError('ERR_LIFEGUARD_PROPAGATION', message, { consequence: 'nothing-sent' });
+}
+
+type Work<T> = (db: Scope) => T | Promise<T>;
+
+function refused(why: string): LifeguardError {
+  return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', `The scope was not opened: ${why}.`, {
+    consequence: 'nothing-sent',
+  });
 }

@@ -1,4 +1,5 @@
 import { LifeguardError } from '../errors.ts';
+import { isPlain } from '../option-rules.ts';
 import type { Statement } from '../pg/statement.ts';
 
 /** What a unit of work sets for itself: a tenant for row-level security, a search_path. `undefined` is no value. */
@@ -15,13 +16,14 @@ export interface Setting {
  * a statement must not run at all.
  */
 export function readSettings(given: unknown, role: unknown): readonly Setting[] {
-  if (given !== undefined && (typeof given !== 'object' || given === null)) {
-    refuse(`settings are an object of names and values, not ${given === null ? 'null' : typeof given}`);
-  }
+  // Of anything else than a plain object some of the settings might not be seen.
+  if (given !== undefined && !isPlain(given)) refuse('settings are a plain object of names and values');
   const settings = Object.entries(given ?? {}).map(([name, value]) => ({
     name: checkedName(name),
     value: text(name, value),
   }));
+  const twice = settings.find(({ name }, index) => settings.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined) refuse(`the setting "${twice.name}" is given twice`);
   if (role === undefined) return Object.freeze(settings);
   if (typeof role !== 'string' || role === '' || role.includes('\0')) refuse('role must be the name of a role');
   return Object.freeze([...settings, { name: 'role', value: role as string }]);
@@ -89,7 +91,8 @@ function checkedName(name: string): string {
   if (option !== undefined) refuse(`the setting "${name}" has an option of its own: ${option}`);
   if (name.toLowerCase() === 'session_authorization')
     refuse('"session_authorization" outlives the transaction: use role');
-  return name;
+  // To the server it is the same in any case.
+  return name.toLowerCase();
 }
 
 function text(name: string, value: unknown): string {

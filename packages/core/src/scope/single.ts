@@ -1,7 +1,6 @@
 import { isLifeguardError } from '../errors.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
-import { closedMeanwhile } from '../pool/refusal.ts';
 import { armedMillis, withSlack } from './arming.ts';
 import { toBatchResults } from './batch.ts';
 import type { BatchResults } from './batch-results.ts';
@@ -9,7 +8,7 @@ import { type CallOptions, NO_OPTIONS } from './call-options.ts';
 import { NO_LIMITS } from './deadline.ts';
 import type { Ground } from './ground.ts';
 import { Hold } from './hold.ts';
-import { begun } from './lender.ts';
+import { begun, takenAway } from './lender.ts';
 import type { Limits } from './patience.ts';
 import { DEFAULT_RETRY, pauseBefore } from './retry.ts';
 import { type Setting, settingsStatement } from './settings.ts';
@@ -60,22 +59,25 @@ export async function batch<Rows extends readonly unknown[]>(
 }
 
 /** Runs a statement on a hold that is there already, with what its plan says before it in the same packet. */
-export async function runOn<Row>(
+export function runOn<Row>(hold: Hold, statement: Statement, { ground, plan }: Running): Promise<QueryResult<Row>> {
+  const { limits } = plan;
+  if (!isBound(plan) && armedMillis(ground, limits) === undefined) {
+    if (limits === NO_LIMITS) return hold.run<Row>(statement);
+    return ground.patience({ begin: () => hold.run<Row>(statement), wasSent: () => true }, limits);
+  }
+  return runCarrying<Row>(hold, statement, { ground, plan });
+}
+
+async function runCarrying<Row>(
   hold: Hold,
   statement: Statement,
   { ground, plan }: Running,
 ): Promise<QueryResult<Row>> {
-  const { limits } = plan;
-  const armed = armedMillis(ground, limits);
-  if (armed === undefined && plan.settings.length === 0 && plan.access === 'any') {
-    if (limits === NO_LIMITS) return hold.run<Row>(statement);
-    return ground.patience({ begin: () => hold.run<Row>(statement), wasSent: () => true }, limits);
-  }
   const reading = ground.server.read(statement.text);
   if (travelsAlone(reading) || reading.needsNoBlock) {
     // In one packet with others it would be refused, or be one transaction with them: it goes bare.
     if (isBound(plan)) throw cannotCarry(hold.name, reading.words[0] ?? 'the text');
-    return ground.patience({ begin: () => hold.run<Row>(statement), wasSent: () => true }, limits);
+    return ground.patience({ begin: () => hold.run<Row>(statement), wasSent: () => true }, plan.limits);
   }
   const { results, failure } = await sendOn(hold, [statement], { ground, plan });
   if (failure !== undefined) throw failure.error;
@@ -94,7 +96,7 @@ async function sendOn(hold: Hold, statements: readonly Statement[], { ground, pl
   const begin = (): Promise<GroupAnswer> => hold.send({ before, statements, after: [], armedMillis: armed });
   const { results, failure } = await ground.patience({ begin, wasSent: () => true }, withSlack(plan.limits));
   if (failure === undefined) return { results: results.slice(before.length), failure };
-  if (failure.index < before.length) throw settingsRefused(hold.name, failure.error);
+  if (failure.index < before.length) throw settingsRefused({ name: hold.name, settings: plan.settings }, failure.error);
   return { results: results.slice(before.length), failure: { ...failure, index: failure.index - before.length } };
 }
 
@@ -116,11 +118,12 @@ async function borrowed<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const hold = new Hold(ground.house, call, { kind: 'statement', deadline: limits.deadline });
-    await begun(ground, hold);
+    const waiting = begun(ground, hold);
+    if (waiting !== undefined) await waiting;
     try {
       return await work(hold);
     } catch (error) {
-      if (hold.isOver) throw hold.silence ?? closedMeanwhile(ground.house.name, error);
+      if (hold.isOver) throw takenAway(ground, hold, error);
       if (attempt === MAX_ATTEMPTS || !mayGoOn(ground, error, access)) throw error;
       ground.counts.retries += 1;
     } finally {

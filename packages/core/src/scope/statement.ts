@@ -9,7 +9,7 @@ export function toStatement(given: string | Statement, values: readonly unknown[
   if (typeof given !== 'object' || given === null)
     refuse(`a statement is a string or an object with a text, not ${typeof given}`);
   if (typeof (given as { submit?: unknown }).submit === 'function')
-    refuse('cursors and other submittables need a connection of their own and are not taken by query()');
+    refuse('a cursor, a stream or a COPY runs in a transaction: pool.transaction((tx) => tx.query(cursor))');
   return fromObject(given, values);
 }
 
@@ -51,7 +51,9 @@ function checkName(name: unknown): void {
 function checkValues(values: unknown): void {
   if (typeof values === 'function') refuse('query() takes no callback: it returns a promise');
   if (!Array.isArray(values))
-    refuse(`values are an array, not ${typeof values}; limits come third: query(text, [], { timeoutMillis })`);
+    refuse(
+      `values are an array, not ${values === null ? 'null' : typeof values}; limits come third: query(text, [], { timeoutMillis })`,
+    );
 }
 
 function refuse(message: string): never {

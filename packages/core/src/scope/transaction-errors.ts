@@ -1,6 +1,7 @@
 import { isLifeguardError, LifeguardError, nameOf } from '../errors.ts';
 import type { Evidence } from '../pg/commit-outcome.ts';
 import type { TransactionWord } from '../pg/sql-words.ts';
+import type { Setting } from './settings.ts';
 
 /** The errors of transactions and scopes: what became of the work, and what to do about it. */
 
@@ -98,8 +99,23 @@ export function endedBehindOurBack(name: string): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_CONTROL', message, { consequence: 'may-have-run' });
 }
 
-export function settingsRefused(name: string, cause: unknown): LifeguardError {
-  const message = `The server refused the settings or the role of "${name}" (${nameOf(cause)}: see the cause), so nothing else was run.`;
+/** What is no word about the settings, a limit or a conflict on the way, is passed on as it is. */
+export function settingsRefused(
+  { name, settings }: { name: string; settings: readonly Setting[] },
+  cause: unknown,
+): unknown {
+  if (isLifeguardError(cause) || PASSED_ON.test(nameOf(cause))) return cause;
+  const names = settings.map((setting) => `"${setting.name}"`).join(', ');
+  const message = `The server refused what "${name}" sets (${names}): ${nameOf(cause)}, see the cause. Nothing else was run.`;
+  return new LifeguardError('ERR_LIFEGUARD_SETTING', message, { ...UNSENT, cause });
+}
+
+/** Class 40, cancelled, lock not available. */
+const PASSED_ON = /^(40|57|55P03)/;
+
+export function evidenceRefused(name: string, cause: unknown): unknown {
+  if (nameOf(cause) !== '42P01') return cause;
+  const message = `The transaction "${name}" wants commitOutcome "token", and the table for it is not there: call pool.createCommitTokens() once. Nothing else was run.`;
   return new LifeguardError('ERR_LIFEGUARD_SETTING', message, { ...UNSENT, cause });
 }
 

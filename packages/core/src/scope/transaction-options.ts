@@ -82,7 +82,9 @@ export function readTransactionOptions(given: TransactionOptions, mayBeAsked: (c
     refuse(`lockTimeoutMillis must be a number above 0, not ${String(lockTimeoutMillis)}`);
   }
   const lock =
-    lockTimeoutMillis === undefined ? [] : [{ name: 'lock_timeout', value: String(Math.ceil(lockTimeoutMillis)) }];
+    lockTimeoutMillis === undefined
+      ? []
+      : [{ name: 'lock_timeout', value: String(Math.min(Math.ceil(lockTimeoutMillis), 2_147_483_647)) }];
   const settings = [...lock, ...readSettings(options.settings, options.role)];
   return { ...options, settings, retry: readRetry(options.retry, mayBeAsked) };
 }

@@ -5,6 +5,15 @@ import type { LimitOptions } from './call-options.ts';
 import type { Hook } from './hooks.ts';
 import type { TransactionOptions } from './transaction-options.ts';
 
+/** Whatever takes a statement: a pool, a scope, a transaction, a lease. For functions that do not care which. */
+export interface Queryable {
+  query<Row = Record<string, unknown>>(
+    text: string | Statement,
+    values?: readonly unknown[],
+    options?: LimitOptions,
+  ): Promise<QueryResult<Row>>;
+}
+
 /**
  * A transaction, in the hands of its function. Statements take turns on its connection, which it takes with the first one.
  * It commits when the function returns, and rolls back when it throws; after that a statement is refused.

@@ -103,8 +103,8 @@ class Undertaking {
       limits: this.#limits,
     });
     const since = this.#ground.clock.now();
-    publish('lifeguard:transaction:started', () => ({ pool: this.#ground.house.name, name, attempt }));
     const leave = await this.#scope?.entered(bracket, lender);
+    publish('lifeguard:transaction:started', () => ({ pool: this.#ground.house.name, name, attempt }));
     let outcome: Outcome<T>;
     try {
       const value = await Promise.race([this.#perform(fn, tx), bracket.gone]);
@@ -227,9 +227,9 @@ function goesBackTo(error: unknown, fault: unknown): boolean {
 
 const CAUSES = 8;
 
-/** A cursor rejects with the server's own error, also where it was our own limit that made it. */
+/** A cursor rejects with the bare error, also where it was a limit of ours that made it, or the end of the connection. */
 function inOurWords(error: unknown, trouble: unknown): unknown {
-  return isLifeguardError(trouble, 'ERR_LIFEGUARD_DEADLINE') && trouble.cause === error ? trouble : error;
+  return isLifeguardError(trouble) && trouble.cause === error ? trouble : error;
 }
 
 /** Our own words about an error of the server have that as their cause. */

@@ -6,8 +6,17 @@ import { pathOf } from './page.ts';
 /** What users may import. A name more or less is a decision, and a line in CHANGELOG.md. */
 const VALUES = ['LifeguardError', 'LifeguardPool', 'Owner', 'createPool', 'isLifeguardError'];
 const TYPES = [
-  ...['CallOptions', 'CloseReason', 'Consequence', 'ErrorDetails', 'Events', 'HookConnection', 'Leak', 'Lease'],
-  ...['LifeguardErrorCode', 'Logger', 'PoolFigures', 'PoolOptions', 'PoolSnapshot', 'Priority', 'QueryResult'],
+  ...['CallOptions', 'CloseReason', 'Consequence', 'Events', 'HookConnection', 'Leak', 'Lease'],
+  ...[
+    'LifeguardErrorCode',
+    'Logger',
+    'PoolFigures',
+    'PoolOptions',
+    'PoolSnapshot',
+    'Priority',
+    'QueryResult',
+    'Queryable',
+  ],
   ...['Scope', 'ScopeOptions', 'Statement', 'Transaction', 'TransactionOptions'],
 ];
 

@@ -97,8 +97,8 @@ describe('TLS', () => {
     caller.abort();
     expect(await errorOf(isRunning)).toMatchObject({ code: 'ERR_LIFEGUARD_ABORTED' });
     expect(await pidOf(pool)).toBe(before);
-    // Over the same line, which took the connection and the request: neither was made in the clear.
-    expect(proxy.counts().opened).toBe(2);
+    // Over the same line, which took the connection and each request: none was made in the clear.
+    expect(proxy.counts().opened).toBeGreaterThanOrEqual(2);
     expect(pool.snapshot().closed).toEqual({});
   });
 

@@ -48,7 +48,10 @@ describe('a transaction whose COMMIT is not answered', () => {
   test('says where the table of tokens is missing that it is missing', async ({ database }) => {
     await database.query('drop table if exists lifeguard_commit_tokens');
     const pool = openPool(database.connection);
-    expect(await errorOf(pay(pool, { commitOutcome: 'token' }))).toMatchObject({ code: '42P01' });
+    expect(await errorOf(pay(pool, { commitOutcome: 'token' }))).toMatchObject({
+      code: 'ERR_LIFEGUARD_SETTING',
+      cause: { code: '42P01' },
+    });
   });
 });
 

@@ -210,11 +210,14 @@ describe('settings and role', () => {
     expect(await errorOf(role)).toMatchObject({ code: 'ERR_LIFEGUARD_SETTING', cause: { code: '22023' } });
   });
 
-  test('may be numbers and booleans, and come from no prototype', async ({ database }) => {
+  test('may be numbers and booleans, and are refused where some might come from a prototype', async ({ database }) => {
     const pool = openPool(database.connection);
-    const look =
-      "select concat_ws('/', current_setting('app.n'), current_setting('app.b'), current_setting('app.p', true))";
-    const settings = Object.assign(Object.create({ 'app.p': 'inherited' }), { 'app.n': 5, 'app.b': true });
+    const look = "select concat_ws('/', current_setting('app.n'), current_setting('app.b'))";
+    const settings = { 'app.n': 5, 'app.b': true };
     expect(await pool.transaction((tx) => answerOf(tx, look), { settings })).toBe('5/true');
+    for (const unseen of [Object.create({ 'app.p': 'inherited' }), new Map([['app.p', 'x']])]) {
+      const error = await errorOf(pool.transaction((tx) => tx.query('select 1'), { settings: unseen }));
+      expect(error).toMatchObject({ code: 'ERR_LIFEGUARD_SETTING' });
+    }
   });
 });
