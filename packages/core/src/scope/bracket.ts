@@ -87,7 +87,6 @@ export class Bracket {
       this.prelude.returned();
       place.returned();
     }
-    if (/statement_timeout/i.test(statement.text)) hold.setsOwnLimit();
     if (steps.length > 0 && !travelsAlone(reading)) {
       const answer = await this.#ask(hold, { steps, statements: [statement] }, place.limits);
       if (answer.failure !== undefined) throw answer.failure.error;
@@ -234,7 +233,8 @@ export class Bracket {
       this.#watch.look(this.trouble);
       throw error;
     }
-    if (this.#state.kind === 'over') throw cutShort(this.plan.name, undefined);
+    if (this.#state.kind === 'over')
+      throw hold.lastFailure === undefined ? cutShort(this.plan.name, undefined) : this.trouble;
     this.#observe(hold, hold.lastFailure);
     this.#watch.look(this.trouble);
     const { ending } = this;

@@ -56,9 +56,10 @@ export class Desk {
     const transaction = current instanceof OpenTransaction ? current : undefined;
     const scope = current instanceof Scope ? current : transaction?.scope;
     if (scope !== undefined) return scope.lease(limitsOf(options));
-    const { call, limits } = this.#plan(options);
+    const { call } = this.#plan(options);
     const owner = call.owner ?? transaction?.level.bracket.plan.owner;
-    const hold = new Hold(this.#ground.house, { ...call, owner }, { kind: 'lease', deadline: limits.deadline });
+    const { signal, deadline } = within(transaction?.limits ?? NO_LIMITS, call, this.#ground.clock);
+    const hold = new Hold(this.#ground.house, { ...call, owner, signal }, { kind: 'lease', deadline });
     this.#ground.house.leaks.began(hold);
     const waiting = begun(this.#ground, hold);
     if (waiting !== undefined) await waiting;

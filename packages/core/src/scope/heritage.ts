@@ -18,10 +18,10 @@ export function noHeritage(): Heritage {
 }
 
 /** Of what is begun inside a transaction, and on another connection. Whether that may write is for itself to say. */
-export function heritageOf(level: Level): Heritage {
+export function heritageOf({ level, limits }: { readonly level: Level; readonly limits: Limits }): Heritage {
   const { owner } = level.bracket.plan;
   const settings = settingsOf(level).filter(({ name }) => name !== 'lock_timeout');
-  return { limits: level.limits, settings, access: 'any', owner };
+  return { limits, settings, access: 'any', owner };
 }
 
 /** All that are in force there, the inner ones first. */

@@ -22,19 +22,17 @@ export interface House {
   verdictOn(connection: PgConnection): Verdict;
   explain(error: unknown, ran: Ran): unknown;
   readonly leaks: Pick<LeakWatch, 'began' | 'ended'>;
-  /** Why a text must not be sent. */
   refusalOf(text: string): LifeguardError | undefined;
   /** Cancels what runs on it. Resolves when nothing runs any more. */
   stop(connection: PgConnection): Promise<void>;
 }
 
-/** How long a statement ran, and the limit that it carried itself. */
 export interface Ran {
   readonly millis: number;
   readonly armedMillis: number | undefined;
 }
 
-/** Statements that travel together; no event tells of the house's own. */
+/** Statements that travel together. */
 export interface Parcel extends Group {
   readonly armedMillis: number | undefined;
 }
@@ -81,7 +79,7 @@ export class Hold implements AcquireRequest {
     return this.#queriedMillis + (this.#runningSince === undefined ? 0 : now - this.#runningSince);
   }
 
-  /** Asks the pool, which answers at once where it can. */
+  /** At once where that is possible. */
   begin(): Promise<void> | undefined {
     const slot = this.#house.pool.take(this);
     if (slot === undefined) return this.#wait();
@@ -105,12 +103,9 @@ export class Hold implements AcquireRequest {
     return this.#silence;
   }
 
-  setsOwnLimit(): void {
-    this.#limit = 'own';
-  }
-
   endIfSilent(now: number, limitMillis: number): void {
     if (this.kind === 'lease' || this.#limit === 'own' || this.#runningSince === undefined) return;
+    if (OWN_LIMIT.test(this.lastText ?? '')) return;
     const millis = now - this.#runningSince;
     if (millis < limitMillis + SLACK_MILLIS) return;
     this.#silence = fellSilent(this.name, millis, limitMillis);
@@ -137,10 +132,13 @@ export class Hold implements AcquireRequest {
     }
   }
 
-  /** Sends several statements in one round trip. Rejects where the connection is lost, or where nothing was sent. */
+  /** Rejects where the connection is lost, or where nothing was sent. */
   async send({ before, statements, after, armedMillis }: Parcel): Promise<GroupAnswer> {
     const { slot, connection } = this.#begun();
-    for (const statement of statements) this.#refuse(statement);
+    for (const statement of statements) {
+      this.#refuse(statement);
+      if (OWN_LIMIT.test(statement.text)) this.#limit = 'own';
+    }
     this.#started(slot, statements[0] ?? OWN);
     try {
       const answer = await connection.group({ before, statements, after });
@@ -199,7 +197,7 @@ export class Hold implements AcquireRequest {
     this.#end(isOpen ? ROLL_BACK : undefined);
   }
 
-  /** Gives the connection back, or away. Harmless when that has happened. */
+  /** Harmless when that has happened. */
   end(discard?: CloseReason): void {
     this.#end(discard === undefined ? undefined : { kind: 'discard', reason: discard });
   }
@@ -245,6 +243,7 @@ export class Hold implements AcquireRequest {
   }
 
   #started(slot: Slot<PgConnection>, statement: Statement | undefined): void {
+    if (this.kind === 'transaction' && OWN_LIMIT.test(this.lastText ?? '')) this.#limit = 'own';
     this.lastText = statement?.text;
     if (statementStarted.hasSubscribers && statement !== OWN) statementStarted.publish(this.#event(slot));
     this.#lastFailure = undefined;
@@ -284,6 +283,7 @@ export class Hold implements AcquireRequest {
   }
 }
 
+const OWN_LIMIT = /statement_timeout/i;
 const OWN: Statement = Object.freeze({ text: '' });
 
 export type HoldKind = 'statement' | 'lease' | 'transaction';

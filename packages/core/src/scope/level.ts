@@ -9,7 +9,7 @@ import type { Limits } from './patience.ts';
 import type { Place, Step } from './prelude.ts';
 import { Savepoint } from './savepoint.ts';
 import type { Setting } from './settings.ts';
-import { hasEnded, leftOpen, timeIsUp, wasRolledBack } from './transaction-errors.ts';
+import { callerLeft, hasEnded, leftOpen, timeIsUp, wasRolledBack } from './transaction-errors.ts';
 import { travelsAlone } from './travel.ts';
 import { Turns } from './turns.ts';
 
@@ -103,7 +103,7 @@ export class Level implements Place {
   }
 
   /** Resolves when the cursor has the connection; the turn lasts until it is through. */
-  submit(submittable: Submittable): Promise<void> {
+  submit(submittable: Submittable, limits: Limits): Promise<void> {
     return new Promise((submitted, reject) => {
       const run = async (): Promise<void> => {
         const hasIt = (): void => {
@@ -112,12 +112,12 @@ export class Level implements Place {
           submitted();
         };
         try {
-          await this.bracket.submit(submittable, this, hasIt);
+          await this.bracket.submit(submittable, this.#place(limits), hasIt);
         } finally {
           this.#cursor = undefined;
         }
       };
-      this.#inTurn(this.limits, run).catch(reject);
+      this.#inTurn(limits, run).catch(reject);
     });
   }
 
@@ -215,9 +215,9 @@ export class Level implements Place {
 
   #letGo(): void {
     const { limits, name } = this.plan;
-    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now()) {
-      throw timeIsUp(name, 'between two statements');
-    }
+    const when = 'between two statements';
+    if (limits.signal?.aborted) throw callerLeft(name, when, limits.signal.reason);
+    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now()) throw timeIsUp(name, when);
     if (this.#savepoint?.isSet) this.bracket.prelude.owe(this.#savepoint.closing());
   }
 

@@ -1,14 +1,14 @@
 import { LifeguardError, nameOf } from '../errors.ts';
 import { publish } from '../events.ts';
-import { NO_LIMITS, within } from './deadline.ts';
+import { within } from './deadline.ts';
 import type { Ground } from './ground.ts';
-import { settingsOf } from './heritage.ts';
+import { heritageOf, noHeritage, settingsOf } from './heritage.ts';
 import type { Hooks } from './hooks.ts';
 import { Level } from './level.ts';
 import { NoTransaction } from './no-transaction.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import type { Plan } from './prelude.ts';
-import type { Scope } from './scope.ts';
+import { Scope } from './scope.ts';
 import type { Setting } from './settings.ts';
 import type { Transaction } from './transaction.ts';
 import { ISOLATIONS, type Wish } from './transaction-options.ts';
@@ -20,7 +20,7 @@ export type Work<T> = (tx: Transaction) => T | Promise<T>;
 export function nest<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Promise<T> {
   const parent = outer.level;
   refuseBroader(wish, parent.bracket.plan);
-  const limits = within(parent.limits, wish, ground.clock);
+  const limits = within(outer.limits, wish, ground.clock);
   const plan = { name: wish.name ?? outer.name, limits, settings: wish.settings };
   return parent.nest(limits, async () => {
     const level = new Level(ground, parent.bracket, { plan, parent });
@@ -57,24 +57,31 @@ export async function join<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inne
   }
 }
 
-export async function without<T>(
-  ground: Ground,
-  fn: Work<T>,
-  { wish, scope, outer }: { wish: Wish; scope: Scope | undefined; outer: OpenTransaction | undefined },
-): Promise<T> {
-  const name = wish.name ?? scope?.name ?? 'transaction';
-  const tx = new NoTransaction(ground, scope, {
-    name,
-    limits: within(outer?.limits ?? scope?.limits ?? NO_LIMITS, wish, ground.clock),
-  });
-  let when: 'commit' | 'rollback' = 'rollback';
-  try {
-    const value = await ground.ambient.run(scope, async () => fn(tx));
-    when = 'commit';
-    return value;
-  } finally {
-    await runHooks(ground, { hooks: tx.hooks, name, when });
+/** Each statement for itself, in a scope of its own that has what is around it, and what was asked for. */
+export async function without<T>(ground: Ground, fn: Work<T>, { wish, around }: Outside): Promise<T> {
+  const { scope, transaction } = around;
+  if (wish.isolation !== undefined || wish.deferrable !== undefined) {
+    throw narrowed('it asks for an isolation level, and goes without a transaction');
   }
+  const outer = transaction === undefined ? (scope?.heritage ?? noHeritage()) : heritageOf(transaction);
+  const heritage = { ...outer, access: scope?.access ?? outer.access };
+  const given = { ...wish, name: wish.name ?? scope?.name ?? 'transaction' };
+  return Scope.within(ground, { wish: given, outer: heritage, pin: scope?.pin }, async (own) => {
+    const tx = new NoTransaction(own);
+    let when: 'commit' | 'rollback' = 'rollback';
+    try {
+      const value = await fn(tx);
+      when = 'commit';
+      return value;
+    } finally {
+      await runHooks(ground, { hooks: tx.hooks, name: own.name, when });
+    }
+  });
+}
+
+interface Outside {
+  readonly wish: Wish;
+  readonly around: { readonly scope: Scope | undefined; readonly transaction: OpenTransaction | undefined };
 }
 
 interface Inner {

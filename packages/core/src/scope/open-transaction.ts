@@ -120,7 +120,7 @@ export class OpenTransaction implements Transaction {
 
   async #submit<Cursor extends Submittable>(cursor: Cursor): Promise<Cursor> {
     this.#refuseFromInside();
-    await this.level.submit(cursor);
+    await this.level.submit(cursor, this.limits);
     return cursor;
   }
 
@@ -165,3 +165,10 @@ function bareCursor(): LifeguardError {
   const message = 'Nothing was sent: a cursor has its values with it, and the limits of its transaction.';
   return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', message, { consequence: 'nothing-sent' });
 }
+
+/** For whoever prints it: settings may hold what is no affair of a log. */
+Object.defineProperty(OpenTransaction.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: OpenTransaction): string {
+    return `Transaction { ${this.name}, attempt ${this.attempt}, depth ${this.depth} }`;
+  },
+});

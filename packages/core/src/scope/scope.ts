@@ -41,14 +41,16 @@ export class Scope {
   readonly call: CallOptions;
   readonly #ground: Ground;
   readonly #pin: Pin | undefined;
+  /** A part that goes without a transaction shares the pin of its scope. */
+  readonly #owns: 'its pin' | 'nothing';
   readonly #brackets = new Set<Bracket>();
-  readonly #leases = new Set<Lease>();
+  readonly #leased = new Set<Hold>();
   #state: 'open' | 'ended' = 'open';
   /** Whether it ever had a transaction: what comes late may have been meant to be part of it. */
   #history: 'plain' | 'transactions' = 'plain';
   #late: 'not-said' | 'said' = 'not-said';
 
-  private constructor(ground: Ground, wish: ScopeWish, outer: Heritage) {
+  private constructor(ground: Ground, { wish, outer, pin }: Opening) {
     this.#ground = ground;
     this.name = wish.name ?? 'scope';
     this.limits = within(outer.limits, wish, ground.clock);
@@ -64,7 +66,8 @@ export class Scope {
       group,
       priority,
     });
-    this.#pin = wish.mode === 'pinned' ? new Pin(ground, this.call) : undefined;
+    this.#pin = pin ?? (wish.mode === 'pinned' ? new Pin(ground, this.call) : undefined);
+    this.#owns = pin === undefined ? 'its pin' : 'nothing';
   }
 
   /** @internal Opens a scope, runs `fn` in it, and ends it whatever happens. */
@@ -72,12 +75,22 @@ export class Scope {
     const [given, fn] = typeof options === 'function' ? [{}, options] : [options, work];
     if (typeof fn !== 'function') throw refused(`scope() takes a function, not ${typeof fn}`);
     if (typeof options === 'function' && work !== undefined) throw refused('it is scope(options, fn), options first');
-    const scope = new Scope(ground, readScopeOptions(given), heritageAround(ground));
+    return Scope.within(ground, { wish: readScopeOptions(given), outer: heritageAround(ground) }, fn);
+  }
+
+  /** @internal */
+  static async within<T>(ground: Ground, opening: Opening, fn: Work<T>): Promise<T> {
+    const scope = new Scope(ground, opening);
     try {
       return await ground.ambient.run(scope, async () => fn(scope));
     } finally {
-      await scope.#end();
+      scope.#end();
     }
+  }
+
+  /** @internal */
+  get pin(): Pin | undefined {
+    return this.#pin;
   }
 
   /** @internal */
@@ -164,15 +177,15 @@ export class Scope {
     const call = { ...this.call, signal: limits.signal };
     const hold = new Hold(this.#ground.house, call, { kind: 'lease', deadline: limits.deadline });
     this.#ground.house.leaks.began(hold);
+    for (const one of this.#leased) if (one.isOver) this.#leased.delete(one);
     const waiting = begun(this.#ground, hold);
     if (waiting !== undefined) await waiting;
-    const lease = new Lease(hold, {
-      limits: (given) => within(this.limits, given, this.#ground.clock),
-      patience: (awaited, within) => this.#ground.patience(awaited, within),
-    });
-    this.#leases.add(lease);
+    const { clock, patience } = this.#ground;
+    const lease = new Lease(hold, { limits: (given) => within(this.limits, given, clock), patience });
+    // The hold and not the lease: one that was forgotten must be found by the garbage collector.
+    this.#leased.add(hold);
     // It may have ended while the lease was waited for.
-    if (this.#stateNow() === 'ended') await lease.release();
+    if (this.isOver) await lease.release();
     return lease;
   }
 
@@ -194,11 +207,11 @@ export class Scope {
     };
   }
 
-  async #end(): Promise<void> {
+  #end(): void {
     this.#state = 'ended';
     for (const bracket of this.#brackets) bracket.endNow(this.#ended());
-    await Promise.all([...this.#leases].map((lease) => lease.release()));
-    this.#pin?.finish();
+    for (const hold of this.#leased) hold.end();
+    if (this.#owns === 'its pin') this.#pin?.finish();
   }
 
   /** The innermost one that is open here, as far as the ambient context knows. */
@@ -232,10 +245,6 @@ export class Scope {
     publish('lifeguard:statement:late', () => ({ pool: this.#ground.house.name, name: this.name }));
   }
 
-  #stateNow(): 'open' | 'ended' {
-    return this.#state;
-  }
-
   #ended(): LifeguardError {
     const message = `The scope "${this.name}" has ended. Nothing was sent. Await all work before its function returns, or use outside() for what is meant to go on.`;
     return new LifeguardError('ERR_LIFEGUARD_SCOPE_ENDED', message, { consequence: 'nothing-sent' });
@@ -247,7 +256,7 @@ function heritageAround({ ambient }: Ground): Heritage {
   const current = ambient.current();
   if (current instanceof Scope) return current.heritage;
   if (!(current instanceof OpenTransaction)) return noHeritage();
-  return { ...heritageOf(current.level), access: current.scope?.access ?? 'any' };
+  return { ...heritageOf(current), access: current.scope?.access ?? 'any' };
 }
 
 function writes(name: string): LifeguardError {
@@ -262,3 +271,18 @@ function refused(why: string): LifeguardError {
     consequence: 'nothing-sent',
   });
 }
+
+/** What a scope is opened with. */
+interface Opening {
+  readonly wish: ScopeWish;
+  readonly outer: Heritage;
+  /** Of the scope that it is a part of. */
+  readonly pin?: Pin | undefined;
+}
+
+/** For whoever prints it: settings may hold what is no affair of a log. */
+Object.defineProperty(Scope.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: Scope): string {
+    return `Scope { ${this.name} }`;
+  },
+});

@@ -121,7 +121,9 @@ async function borrowed<T>(
     const waiting = begun(ground, hold);
     if (waiting !== undefined) await waiting;
     try {
-      return await work(hold);
+      const answer = await work(hold);
+      if (access === 'read-only') ground.budget.succeeded();
+      return answer;
     } catch (error) {
       if (hold.isOver) throw takenAway(ground, hold, error);
       if (attempt === MAX_ATTEMPTS || !mayGoOn(ground, error, access)) throw error;

@@ -43,7 +43,7 @@ export async function undertake<T>(ground: Ground, fn: Work<T>, around: Around):
     case 'without':
       if (transaction !== undefined && scope?.mode === 'pinned')
         throw narrowed('its scope has one connection, and the transaction around it has that');
-      return without(ground, fn, { wish, scope, outer: transaction });
+      return without(ground, fn, { wish, around });
     default:
       return route satisfies never;
   }
@@ -64,8 +64,8 @@ class Undertaking {
     this.#wish = wish;
     this.#scope = scope;
     this.#beside = transaction === undefined ? 'nothing' : 'a transaction';
-    const outer = scope?.heritage ?? (transaction === undefined ? noHeritage() : heritageOf(transaction.level));
-    const inner = transaction === undefined ? outer : { ...heritageOf(transaction.level), access: outer.access };
+    const outer = scope?.heritage ?? (transaction === undefined ? noHeritage() : heritageOf(transaction));
+    const inner = transaction === undefined ? outer : { ...heritageOf(transaction), access: outer.access };
     this.#limits = within(inner.limits, wish, ground.clock);
     const readOnly = wish.readOnly ?? (inner.access === 'read-only' ? true : undefined);
     if (readOnly === false && inner.access === 'read-only')
@@ -167,11 +167,12 @@ class Undertaking {
     const isAllowed =
       failure.retry === 'conflict' ||
       failure.retry === 'stale-plan' ||
-      (failure.retry === 'connection' && this.#ground.budget.take()) ||
+      failure.retry === 'connection' ||
       (failure.retry === 'asked' && retry.on.has(code));
     if (!isAllowed) return undefined;
     const pause = pauseBefore(attempt, retry);
     if (pause >= remaining(this.#limits, this.#ground.clock)) return undefined;
+    if (failure.retry === 'connection' && !this.#ground.budget.take()) return undefined;
     this.#ground.counts.retries += 1;
     const { name } = this.#plan;
     publish('lifeguard:transaction:retry', () => ({

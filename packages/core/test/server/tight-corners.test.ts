@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { waitUntil } from '@lifeguard/testkit';
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { answerOf, errorOf, openPool } from './rig.ts';
@@ -133,5 +134,77 @@ describe('options of a scope', () => {
     const pool = openPool(database.connection) as unknown as { scope(...args: unknown[]): Promise<unknown> };
     const work = pool.scope(() => 'ran', { settings: { 'app.tenant': '7' } });
     expect(await errorOf(work)).toMatchObject({ code: 'ERR_LIFEGUARD_ARGUMENT' });
+  });
+});
+
+describe('what goes without a transaction', () => {
+  const look = "select current_setting('app.tenant', true) as tenant, current_user as role";
+
+  test('has the settings, the role and the limits that were asked for it', async ({ database }) => {
+    await database.query('do $$ begin create role plain_one; exception when duplicate_object then null; end $$');
+    const pool = openPool(database.connection);
+    const wish = { propagation: 'supports', settings: { 'app.tenant': '7' }, role: 'plain_one' } as const;
+    const rows = await pool.transaction(async (tx) => [await tx.query(look), await pool.query(look)], wish);
+    for (const { rows: found } of rows) expect(found).toEqual([{ tenant: '7', role: 'plain_one' }]);
+    const late = pool.transaction(() => pool.query('select pg_sleep(5)'), { propagation: 'never', timeoutMillis: 30 });
+    expect(await errorOf(late)).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE' });
+    const write = pool.transaction((tx) => tx.query('create table no (x int)'), {
+      propagation: 'supports',
+      readOnly: true,
+    });
+    expect(await errorOf(write)).toMatchObject({ code: '25006' });
+  });
+
+  test('cannot be given an isolation level', async ({ database }) => {
+    const pool = openPool(database.connection);
+    const work = pool.transaction(() => 'ran', { propagation: 'never', isolation: 'serializable' });
+    expect(await errorOf(work)).toMatchObject({ code: 'ERR_LIFEGUARD_PROPAGATION' });
+  });
+});
+
+describe('a part that joined with less time', () => {
+  test('bounds what is nested in it, and what is begun beside it', async ({ database }) => {
+    const pool = openPool(database.connection, { max: 3 });
+    const sleep = 'select pg_sleep(5)';
+    for (const propagation of ['nested', 'requires-new'] as const) {
+      const work = pool.transaction((tx) =>
+        tx.transaction((part) => part.transaction((inner) => inner.query(sleep), { propagation }), {
+          propagation: 'required',
+          timeoutMillis: 30,
+        }),
+      );
+      expect(await errorOf(work)).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE' });
+    }
+  });
+});
+
+describe('a BEGIN that the server refuses', () => {
+  test('leaves the error of the server to the statement that it travelled with', async ({ database }) => {
+    const pool = openPool(database.connection, { options: '-c default_transaction_isolation=serializable' });
+    const refused = pool.transaction((tx) => tx.query('select 1'), { role: 'nobody_of_that_name' });
+    expect(await errorOf(refused)).toMatchObject({ code: 'ERR_LIFEGUARD_SETTING', cause: { code: '22023' } });
+  });
+});
+
+describe('an error of somebody else', () => {
+  test('is no reason to try a transaction again, whatever its code', async ({ database }) => {
+    const pool = openPool(database.connection);
+    let calls = 0;
+    const work = pool.transaction(async (tx) => {
+      calls += 1;
+      await tx.query('select 1');
+      throw Object.assign(new Error('of another database'), { code: '40001', severity: 'ERROR' });
+    });
+    expect(await errorOf(work)).toMatchObject({ message: 'of another database' });
+    expect(calls).toBe(1);
+  });
+});
+
+describe('what is printed of a unit of work', () => {
+  test('shows none of its settings', async ({ database }) => {
+    const pool = openPool(database.connection);
+    const settings = { 'app.tenant': 'secret-tenant' };
+    const printed = await pool.scope({ settings }, (db) => db.transaction((tx) => inspect({ db, tx }, { depth: 9 })));
+    expect(printed).not.toContain('secret-tenant');
   });
 });
