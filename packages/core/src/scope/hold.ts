@@ -194,7 +194,7 @@ export class Hold implements AcquireRequest {
   /** Gives the connection back in the middle of a transaction: the house rolls it back, or closes the connection. */
   abandon(): void {
     const isOpen = this.transactionStatus === 'T' || this.transactionStatus === 'E';
-    this.#end(isOpen ? ROLL_BACK : undefined);
+    this.#end(isOpen && this.#request === 'none' ? ROLL_BACK : undefined);
   }
 
   /** Harmless when that has happened. */

@@ -103,7 +103,7 @@ class Undertaking {
       limits: this.#limits,
     });
     const since = this.#ground.clock.now();
-    const leave = await this.#scope?.entered(bracket, lender);
+    const leave = await this.#enter(bracket, lender);
     publish('lifeguard:transaction:started', () => ({ pool: this.#ground.house.name, name, attempt }));
     let outcome: Outcome<T>;
     try {
@@ -117,6 +117,16 @@ class Undertaking {
     }
     await this.#conclude({ bracket, hooks: level.hooks, attempt, millis: this.#ground.clock.now() - since, outcome });
     return outcome;
+  }
+
+  /** The turn in a pinned scope may not come in time: then nothing may go on watching for it. */
+  async #enter(bracket: Bracket, lender: Lender): Promise<(() => void) | undefined> {
+    try {
+      return await this.#scope?.entered(bracket, lender);
+    } catch (error) {
+      await bracket.rollBack('did not get its turn', error);
+      throw error;
+    }
   }
 
   async #perform<T>(fn: Work<T>, tx: OpenTransaction): Promise<T> {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { waitUntil } from '@lifeguard/testkit';
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { errorOf, openPool } from './rig.ts';
@@ -62,5 +63,30 @@ describe('a read-only scope', () => {
     expect(await errorOf(inner)).toMatchObject({ code: '25006' });
     const asking = pool.scope({ readOnly: true }, () => pool.scope({ readOnly: false }, (own) => own.query(write)));
     expect(await errorOf(asking)).toMatchObject({ code: 'ERR_LIFEGUARD_PROPAGATION' });
+  });
+});
+
+describe('a transaction that does not get its turn in a pinned scope', () => {
+  test('leaves no listener behind on the signal of its caller', async ({ database }) => {
+    const pool = openPool(database.connection);
+    const { signal } = new AbortController();
+    await pool.scope({ mode: 'pinned', signal }, async (db) => {
+      const busy = db.query('select pg_sleep(0.2)');
+      const late = db.transaction((tx) => tx.query('select 1'), { timeoutMillis: 20 });
+      expect(await errorOf(late)).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE' });
+      await busy;
+    });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  test('leaves none either when only the wait for the turn has ended', async ({ database }) => {
+    const pool = openPool(database.connection, { acquireTimeoutMillis: 30 });
+    const { signal } = new AbortController();
+    await pool.scope({ mode: 'pinned' }, async (db) => {
+      const busy = db.query('select pg_sleep(0.2)');
+      expect(await errorOf(db.transaction(() => 'ran', { signal }))).toMatchObject({ code: 'ERR_LIFEGUARD_DEADLINE' });
+      await busy;
+    });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 });
