@@ -1,4 +1,5 @@
 import { isString } from './sql-scanner.ts';
+import { spellings } from './sql-spelling.ts';
 import { HEAD_TOKENS, type SqlStatement } from './sql-statement.ts';
 
 /**
@@ -240,9 +241,4 @@ function spellsTempSchema(token: string): boolean {
 
 function isTempSchema(token: string): boolean {
   return token.length >= SHORTEST_SIGN && /^(?:PG_TEMP(?:_\d+)?|"pg_temp(?:_\d+)?")$/.test(token);
-}
-
-/** A name is the same in quotes, where it keeps its lower case. */
-function spellings(name: string): readonly string[] {
-  return [name.toUpperCase(), `"${name}"`];
 }

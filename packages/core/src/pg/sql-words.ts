@@ -1,4 +1,5 @@
 import { type Dirt, isTwoPhase, StatementDirt, worse } from './sql-dirt.ts';
+import { isPlainRead } from './sql-lane.ts';
 import { isString } from './sql-scanner.ts';
 import { type SqlStatement, scanStatements } from './sql-statement.ts';
 
@@ -35,6 +36,10 @@ export interface SqlReading {
   readonly transaction: readonly TransactionWord[];
   /** Whether a statement cannot run, or may be unable to run, inside a transaction block. */
   readonly needsNoBlock: boolean;
+  /** Whether it is one query that may share a connection with others: it reads, and nothing else, as `sql-lane` says. */
+  readonly isPlainRead: boolean;
+  /** Whether it is one statement that the server plans, so that preparing it under a name may pay. */
+  readonly isPlannable: boolean;
 }
 
 type Tokens = readonly string[];
@@ -83,6 +88,7 @@ export function readSql(text: string): SqlReading {
 function read(text: string): SqlReading {
   let dirt: Dirt = 'none';
   let needsNoBlock = false;
+  let latest: SqlStatement | undefined;
   const words: StatementWords[] = [];
   const transaction: TransactionWord[] = [];
   for (const statement of scanStatements(text)) {
@@ -95,9 +101,18 @@ function read(text: string): SqlReading {
     if (step !== undefined) transaction.push(step);
     dirt = worse(dirt, left.dirt);
     needsNoBlock ||= refusesBlock(statement.head);
+    latest = statement;
   }
-  const frozen = { words: Object.freeze(words), transaction: Object.freeze(transaction) };
-  return Object.freeze({ statements: words.length, dirt, ...frozen, needsNoBlock });
+  const only = words.length === 1 ? latest : undefined;
+  return Object.freeze({
+    statements: words.length,
+    dirt,
+    words: Object.freeze(words),
+    transaction: Object.freeze(transaction),
+    needsNoBlock,
+    isPlainRead: dirt === 'none' && only !== undefined && isPlainRead(only),
+    isPlannable: only !== undefined && isPlannable(only.head),
+  });
 }
 
 const OBJECT_VERBS: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'DROP']);
@@ -210,4 +225,21 @@ function refusesAlter(head: Tokens, object: string | undefined): boolean {
   if (object === 'DATABASE') return head.includes('TABLESPACE');
   if (object === 'TABLE') return head.includes('CONCURRENTLY');
   return object === 'SYSTEM' || object === 'SUBSCRIPTION';
+}
+
+const PLANNED: ReadonlySet<string | undefined> = new Set([
+  ...['SELECT', 'VALUES', 'TABLE', 'WITH'],
+  ...['INSERT', 'UPDATE', 'DELETE', 'MERGE'],
+]);
+
+/**
+ * SELECT INTO is CREATE TABLE in disguise: https://www.postgresql.org/docs/current/sql-selectinto.html. Behind the head
+ * nobody looks for it: the server prepares it all the same, and nobody runs such a text often.
+ */
+function isPlannable(head: Tokens): boolean {
+  return PLANNED.has(head[0]) && !head.some((token, at) => token === 'INTO' && !isTarget(head[at - 1]));
+}
+
+function isTarget(verb: string | undefined): boolean {
+  return verb === 'INSERT' || verb === 'MERGE' || verb === '.';
 }

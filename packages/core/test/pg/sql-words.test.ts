@@ -383,6 +383,12 @@ describe('bulk', () => {
     expect(reading.transaction).toEqual(['begin', 'commit']);
   });
 
+  /** Without what is asked of the whole text, which only a short one answers. */
+  function fieldsOf(text: string): object {
+    const { isPlainRead: _plain, isPlannable: _plannable, ...rest } = readSql(text);
+    return rest;
+  }
+
   test('is read as if it were short', () => {
     const pieces = [...NASTY, ...DIRTY.filter((text) => !text.includes('set_config')), ' ', ',', '1', '.5', ')(', 'e'];
     const signs = [
@@ -396,7 +402,7 @@ describe('bulk', () => {
     ];
     const verbs = ['select 1,', 'create temp view v as select 1,', 'create function f() as select 1,'];
     const check = (verb: string, parts: readonly string[]): void => {
-      expect(readSql(verb + '1,'.repeat(200) + parts.join(''))).toEqual(readSql(verb + parts.join('')));
+      expect(fieldsOf(verb + '1,'.repeat(200) + parts.join(''))).toEqual(fieldsOf(verb + parts.join('')));
     };
     const parts = fc.array(fc.constantFrom(...pieces, ...signs), { maxLength: 12 });
     fc.assert(fc.property(fc.constantFrom(...verbs), parts, check), { numRuns: 3_000 });
