@@ -20,7 +20,11 @@ export const LEAVES: Readonly<Record<string, Border>> = {
   'events.ts': { values: ['errors.ts'], types: ['clock.ts'] },
   'option-rules.ts': { values: ['errors.ts'], types: [] },
   'pool-options.ts': { values: [], types: ['events.ts'] },
-  'options.ts': { values: ['errors.ts', 'option-rules.ts'], types: ['events.ts', 'pool-options.ts'] },
+  'option-shapes.ts': { values: ['option-rules.ts'], types: ['pool-options.ts'] },
+  'options.ts': {
+    values: ['errors.ts', 'option-rules.ts', 'option-shapes.ts'],
+    types: ['events.ts', 'pool-options.ts'],
+  },
 };
 
 const LEAF_NAMES = Object.keys(LEAVES);

@@ -21,7 +21,7 @@ export class ManualClock implements Clock {
   after(millis: number, fn: () => void): Timer {
     const alarm: Alarm = { due: this.#now + millis, fn };
     this.#alarms.add(alarm);
-    return { cancel: () => void this.#alarms.delete(alarm) };
+    return { cancel: () => void this.#alarms.delete(alarm), become: () => undefined };
   }
 
   afterInput(fn: () => void): void {

@@ -6,7 +6,8 @@ import { verdictOn } from '../../packages/core/src/pg/verdict.ts';
 import { Pool } from '../../packages/core/src/pool/pool.ts';
 import type { Seam } from '../../packages/core/src/pool/seam.ts';
 import type { PoolOptions } from '../../packages/core/src/pool-options.ts';
-import { Hold, type House } from '../../packages/core/src/scope/hold.ts';
+import { Hold } from '../../packages/core/src/scope/hold.ts';
+import type { House } from '../../packages/core/src/scope/house.ts';
 
 /** What the verdict asks of a connection, and nothing behind it. */
 export interface StubConnection {
@@ -62,7 +63,11 @@ export function openStubHouse(
   { dialMillis = 0, clock = systemClock }: { dialMillis?: number; clock?: Clock } = {},
 ): StubHouse {
   const settings = readOptions(options);
-  const pool = new Pool<StubConnection>({ settings, seam: new StubSeam(dialMillis), clock });
+  const pool = new Pool<StubConnection>({
+    settings: { ...settings, lanes: settings.lane },
+    seam: new StubSeam(dialMillis),
+    clock,
+  });
   const house: House = {
     name: settings.name,
     clock,

@@ -17,12 +17,14 @@ export interface Clock {
 
 export interface Timer {
   cancel(): void;
+  /** An idle one does not keep the process alive. */
+  become(kind: 'busy' | 'idle'): void;
 }
 
 class SystemTimer implements Timer {
   readonly #due: number;
   readonly #fn: () => void;
-  readonly #kind: 'busy' | 'idle';
+  #kind: 'busy' | 'idle';
   #handle: NodeJS.Timeout;
 
   constructor(due: number, fn: () => void, kind: 'busy' | 'idle') {
@@ -34,6 +36,12 @@ class SystemTimer implements Timer {
 
   cancel(): void {
     clearTimeout(this.#handle);
+  }
+
+  become(kind: 'busy' | 'idle'): void {
+    this.#kind = kind;
+    if (kind === 'idle') this.#handle.unref();
+    else this.#handle.ref();
   }
 
   #set(): NodeJS.Timeout {

@@ -13,12 +13,13 @@ import type { Clock, Timer } from './clock.ts';
  *    B
  * ```
  * An entry is a link of a doubly linked list, so leaving needs no search. The timer is set for the next bucket that
- * holds anything: an empty wheel sets none.
+ * holds anything. When the wheel becomes empty it is left as it is, and lies idle: most deadlines are never reached, and
+ * the next one is mostly later.
  */
 export class DeadlineWheel {
   readonly #clock: Clock;
   readonly #buckets: (DeadlineEntry | undefined)[] = new Array(BUCKETS);
-  /** Entries armed. The timer is set exactly while this is not 0. */
+  /** Entries armed. While it is not 0 the timer is set, for no later than the first of them. */
   #armed = 0;
   /** The next tick to look at: all buckets before it have been emptied of what was due. */
   #tick = 0;
@@ -41,6 +42,7 @@ export class DeadlineWheel {
     this.#buckets[index] = entry;
     this.#armed += 1;
     if (this.#timer === undefined || entry.tick < this.#timer.tick) this.#setTimer(entry.tick);
+    else if (this.#armed === 1) this.#timer.handle.become('busy');
   }
 
   disarm(entry: DeadlineEntry): void {
@@ -53,11 +55,12 @@ export class DeadlineWheel {
     entry.after = undefined;
     entry.tick = -1;
     this.#armed -= 1;
-    if (this.#armed === 0) this.#clearTimer();
+    if (this.#armed === 0) this.#timer?.handle.become('idle');
   }
 
   #onTimer(): void {
     this.#timer = undefined;
+    if (this.#armed === 0) return;
     const now = this.#clock.now();
     const until = tickOf(now);
     // After a long block one turn meets every bucket; more turns would meet the same ones again.
@@ -91,11 +94,6 @@ export class DeadlineWheel {
     this.#timer?.handle.cancel();
     const handle = this.#clock.after(tick * TICK_MILLIS - this.#clock.now(), () => this.#onTimer());
     this.#timer = { handle, tick };
-  }
-
-  #clearTimer(): void {
-    this.#timer?.handle.cancel();
-    this.#timer = undefined;
   }
 }
 

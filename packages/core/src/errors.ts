@@ -75,6 +75,8 @@ export interface PoolFigures {
   readonly connecting: number;
   readonly idle: number;
   readonly leased: number;
+  /** Shared by single statements of many callers. */
+  readonly lanes: number;
   /** In the pool's own hands: being checked, cleaned or interrupted. */
   readonly tending: number;
   readonly closing: number;
@@ -149,9 +151,10 @@ export function isLifeguardError(error: unknown, code?: LifeguardErrorCode): boo
 
 /** "10 of 10 leased, 0 idle, …": the sentence about the pool that every error of the line carries. */
 export function describeFigures(figures: PoolFigures): string {
-  const { size, max, leased, tending, idle, connecting, closing, waiting, longest } = figures;
+  const { size, max, leased, lanes, tending, idle, connecting, closing, waiting, longest } = figures;
+  const shared = lanes > 0 ? `, ${lanes} shared (lanes)` : '';
   const tended = tending === 0 ? '' : `, ${tending} being checked or cleaned`;
-  const state = `size ${size} of ${max}: ${leased} leased${tended}, ${idle} idle, ${connecting} connecting, ${closing} closing; ${waiting} waiting`;
+  const state = `size ${size} of ${max}: ${leased} leased${shared}${tended}, ${idle} idle, ${connecting} connecting, ${closing} closing; ${waiting} waiting`;
   if (longest === undefined) return state;
   return `${state}. The longest lease is held by "${longest.name}" since ${Math.round(longest.heldMillis)} ms`;
 }

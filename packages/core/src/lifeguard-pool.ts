@@ -3,13 +3,12 @@ import { DeadlineWheel } from './deadline-wheel.ts';
 import { LifeguardError } from './errors.ts';
 import { Warnings } from './events.ts';
 import { readOptions, type Settings } from './options.ts';
-import { CREATE_TOKENS, evidenceStatement, forgetTokens, toEvidence, tokenStatement } from './pg/commit-outcome.ts';
+import { CREATE_TOKENS, forgetTokens } from './pg/commit-outcome.ts';
 import { clientClass } from './pg/driver.ts';
-import { failureOf, mayBeAsked } from './pg/failure.ts';
 import { asOwnLimit } from './pg/own-limit.ts';
 import type { PgConnection } from './pg/pg-connection.ts';
 import { PostgresSeam } from './pg/postgres-seam.ts';
-import { readSql } from './pg/sql-words.ts';
+import { ServerFacts } from './pg/server-facts.ts';
 import type { QueryResult, Statement } from './pg/statement.ts';
 import { verdictOn } from './pg/verdict.ts';
 import { Pool } from './pool/pool.ts';
@@ -27,8 +26,9 @@ import {
   UNLIMITED,
 } from './scope/call-options.ts';
 import { Desk } from './scope/desk.ts';
-import { Counts, type Ground, type Server } from './scope/ground.ts';
-import type { House } from './scope/hold.ts';
+import { Counts, type Ground } from './scope/ground.ts';
+import type { House } from './scope/house.ts';
+import { endSilentLanes } from './scope/lane.ts';
 import { endTheSilent, LeakWatch } from './scope/leak-watch.ts';
 import type { Lease } from './scope/lease.ts';
 import { withPatience } from './scope/patience.ts';
@@ -62,9 +62,11 @@ export class LifeguardPool implements AsyncDisposable {
     const seam = new PostgresSeam(settings, clientClass(), { clock, warnings });
     const tick = (now: number): void => {
       leaks.check(this.#pool.leased(), now);
-      endTheSilent(this.#pool.leased(), now, seam.inForce.get('statement_timeout'));
+      const limitMillis = seam.inForce.get('statement_timeout');
+      endTheSilent(this.#pool.leased(), now, limitMillis);
+      endSilentLanes(this.#pool, now, limitMillis);
     };
-    this.#pool = new Pool({ settings, seam, clock }, tick);
+    this.#pool = new Pool({ settings: { ...settings, lanes: settings.lane }, seam, clock }, tick);
     const wheel = new DeadlineWheel(clock);
     const patience: Ground['patience'] = (awaited, limits) => withPatience(awaited, limits, { wheel, clock });
     this.#tokens = new SpentTokens((tokens, timeoutMillis) =>
@@ -73,12 +75,13 @@ export class LifeguardPool implements AsyncDisposable {
     this.#ground = {
       house: houseOf(settings, seam, { clock, pool: this.#pool, leaks }),
       clock,
-      server: serverOf(seam),
+      server: new ServerFacts(seam),
       ambient: new Ambient(this, settings.mode),
       warnings,
       budget: new RetryBudget(),
       counts: new Counts(),
       acquireTimeoutMillis: settings.acquireTimeoutMillis,
+      lane: settings.lane,
       selfDeadlock: settings.selfDeadlock,
       patience,
       forget: (token) => this.#tokens.add(token),
@@ -261,23 +264,6 @@ function houseOf(settings: Settings, seam: PostgresSeam, rest: Pick<House, 'cloc
     refusalOf: (text) => seam.refusalOfText(text),
     verdictOn: (connection) => verdictOn(connection, seam.reset),
     stop: (connection) => seam.stop(connection),
-  };
-}
-
-function serverOf(seam: PostgresSeam): Server {
-  return {
-    read: readSql,
-    failureOf: (error, phase) => failureOf(error, { phase }),
-    mayBeAsked,
-    get inForce() {
-      return seam.inForce;
-    },
-    wanted: seam.wanted,
-    refusalOfTransaction: () => seam.refusalOfTransaction(),
-    evidenceStatement,
-    tokenStatement,
-    toEvidence,
-    resolve: (evidence) => seam.resolve(evidence),
   };
 }
 

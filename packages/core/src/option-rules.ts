@@ -100,3 +100,11 @@ export function isPlain(given: unknown): given is object {
     (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty'))
   );
 }
+
+export function ownProperties(given: object): Map<string, unknown> {
+  return new Map(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+export function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

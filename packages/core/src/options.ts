@@ -1,6 +1,19 @@
 import { LifeguardError } from './errors.ts';
 import type { Logger } from './events.ts';
-import { choice, flag, fn, millis, nearest, POOLERS, type Rule, text, whole } from './option-rules.ts';
+import {
+  choice,
+  flag,
+  fn,
+  isRecord,
+  millis,
+  nearest,
+  ownProperties,
+  POOLERS,
+  type Rule,
+  text,
+  whole,
+} from './option-rules.ts';
+import { checkGroups, checkOverload } from './option-shapes.ts';
 import type { PoolOptions } from './pool-options.ts';
 
 type ForPg =
@@ -67,6 +80,11 @@ const PLAIN: Readonly<Record<keyof Plain, Rule>> = {
   reserve: whole(0),
   reserveAfterMillis: millis(1_000),
   maxWaiting: whole(1_000),
+  lane: flag(true),
+  prepare: {
+    fallback: 'auto',
+    check: (value) => (value === 'auto' || value === false ? undefined : 'must be "auto" or false'),
+  },
   startup: choice('lazy', 'lazy', 'wait', 'fail'),
   allowExitOnIdle: flag(false),
   acquireTimeoutMillis: millis(5_000),
@@ -144,10 +162,6 @@ export function readOptions(given: PoolOptions = {}): Settings {
     onConnect: own.get('onConnect') as PoolOptions['onConnect'],
     logger: own.get('logger') as Logger | undefined,
   });
-}
-
-function ownProperties(given: object): Map<string, unknown> {
-  return new Map(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 function checkOption(key: string, value: unknown): void {
@@ -243,37 +257,6 @@ function overloadSettings(given: PoolOptions['overload']): OverloadSettings | un
 function groupSettings(given: PoolOptions['groups'] = {}): Settings['groups'] {
   const entries = Object.entries(given).map(([name, group]) => [name, Object.freeze({ ...group })] as const);
   return new Map(entries);
-}
-
-function checkOverload(value: unknown): string | undefined {
-  if (value === false) return undefined;
-  return checkShape(value, { targetWaitMillis: millis(100, 1), intervalMillis: millis(500, 1) });
-}
-
-function checkGroups(value: unknown): string | undefined {
-  if (!isRecord(value)) return 'must be an object of { maxConcurrent } by name';
-  for (const [name, group] of Object.entries(value as NonNullable<PoolOptions['groups']>)) {
-    if (name === '') return 'has a group without a name';
-    const complaint = checkShape(group, { maxConcurrent: whole(undefined, 1) });
-    if (complaint !== undefined) return `has a group "${name}" that ${complaint}`;
-    if (!ownProperties(group).has('maxConcurrent')) return `has a group "${name}" without maxConcurrent`;
-  }
-  return undefined;
-}
-
-function checkShape(value: unknown, rules: Readonly<Record<string, Rule>>): string | undefined {
-  if (!isRecord(value)) return `must be an object of ${Object.keys(rules).join(', ')}`;
-  for (const [key, part] of Object.entries(value)) {
-    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
-    if (rule === undefined) return `has an unknown part "${key}"${nearest(key, Object.keys(rules))}`;
-    const complaint = part === undefined ? undefined : rule.check(part);
-    if (complaint !== undefined) return `has a part "${key}" that ${complaint}`;
-  }
-  return undefined;
-}
-
-function isRecord(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isTls(value: unknown): boolean {

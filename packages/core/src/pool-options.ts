@@ -90,6 +90,16 @@ export interface PoolOptions {
    * that, they wait for each other. @limits "allow", "warn" or "throw" @default 'warn' @pg allow
    */
   readonly selfDeadlock?: 'allow' | 'warn' | 'throw' | undefined;
+  /**
+   * Plain reads that stand for themselves share a few of the connections, several on each at a time, and wait for each
+   * other there and not in the line. `false`: each statement has a connection to itself. @default true @pg false
+   */
+  readonly lane?: boolean | undefined;
+  /**
+   * `auto`: a text is prepared on a connection from its fifth use in the pool on, and planned no more. `false`: only
+   * statements that have a `name`. @limits "auto" or false @default 'auto' @pg false
+   */
+  readonly prepare?: 'auto' | false | undefined;
   /** Idle connections do not keep the process alive. @default false @pg false */
   readonly allowExitOnIdle?: boolean | undefined;
 

@@ -14,7 +14,7 @@ async function sendCancel(connection: PgConnection): Promise<void> {
   const { client } = connection;
   const { processID, secretKey } = client;
   if (processID === null || secretKey === null) throw new Error('The server gave no key to cancel with.');
-  const socket = await open(client, connection.address);
+  const socket = await open(client, connection.session.address);
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject).once('close', () => resolve());
     socket.resume();

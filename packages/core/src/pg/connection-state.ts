@@ -1,6 +1,6 @@
 /**
- * Exactly one of these. A statement makes it running, its answer ready again; `leave()` and the end of the socket are
- * final. Only `#move` changes it.
+ * Exactly one of these. What is sent makes it running, the last answer ready again; `leave()` and the end of the socket
+ * are final. Only `#move` changes it.
  */
 export type ConnectionState =
   | { readonly kind: 'ready' }
@@ -11,16 +11,14 @@ export type ConnectionState =
 
 export interface Running {
   readonly kind: 'running';
-  readonly resolve: (result: never) => void;
-  readonly reject: (error: unknown) => void;
-  /** Who says that it is over: pg's callback, or for what answers to itself, ReadyForQuery. */
-  readonly until: 'callback' | 'ready';
-  /** Of a prepared statement. */
-  readonly name: string | undefined;
-  /** The statement has failed, and ReadyForQuery has not come yet: until then the status byte is that of before. */
-  failure: unknown;
-  /** Not bound: a value could not be converted, and pg has closed again what it had prepared. */
-  step: 'binding' | 'sent' | 'not-bound';
+  /** Flights in the pipeline, or something that answers to itself. */
+  readonly what: 'flights' | Lent;
   /** Somebody waits for this to be over. */
   over: PromiseWithResolvers<void> | undefined;
+}
+
+/** Lent to a cursor, a stream or a COPY, until pg says that nothing runs any more. */
+export interface Lent {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }

@@ -1,7 +1,6 @@
 import pg from 'pg';
 import { LifeguardError } from '../errors.ts';
-import type { PgClientClass, PgQuery } from './pg-subset.ts';
-import type { Statement } from './statement.ts';
+import type { PgClientClass } from './pg-subset.ts';
 
 /** The only place where `pg` is loaded. */
 export function clientClass(): PgClientClass {
@@ -11,11 +10,6 @@ export function clientClass(): PgClientClass {
     throw new LifeguardError('ERR_LIFEGUARD_OPTION', message);
   }
   return pg.Client as unknown as PgClientClass;
-}
-
-/** pg's own query: it turns a statement into messages, and messages into rows. */
-export function queryOf(statement: Statement): PgQuery {
-  return new pg.Query(statement as never) as unknown as PgQuery;
 }
 
 /** A value as it travels. Throws what the value's own `toPostgres` throws. */

@@ -10,7 +10,7 @@ export async function endedAmong(
   now: number,
 ): Promise<readonly PgConnection[]> {
   const pids = connections.map(({ client }) => client.processID);
-  const ages = connections.map(({ openedAt }) => now - (openedAt ?? now));
+  const ages = connections.map(({ session }) => now - (session.openedAt ?? now));
   const { rows } = await side.query<{ pid: number }>({ text: END_SESSIONS, values: [pids, ages] });
   const alive = new Set(rows.map(({ pid }) => pid));
   return connections.filter(({ client }) => client.processID === null || !alive.has(client.processID));

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Submittable } from './submittable.ts';
+import type { TypeParsers } from './type-parsers.ts';
 
 /**
  * Everything that we rely on in `pg`, a reason each. What is not documented by pg is marked so, and is covered by the
@@ -10,8 +11,6 @@ import type { Submittable } from './submittable.ts';
 export interface PgClient {
   /** https://node-postgres.com/apis/client#clientconnect */
   connect(): Promise<unknown>;
-  /** https://node-postgres.com/apis/client#clientquery; the callback form makes no promise that we would wrap again. */
-  query(config: object, values: undefined, callback: (error: unknown, result: unknown) => void): void;
   /** A cursor, a stream, a COPY: https://node-postgres.com/apis/cursor. It answers to itself. */
   query(submittable: Submittable): unknown;
   /** https://node-postgres.com/apis/client#events: `error`, `notice`, `end`; `drain` is not documented (see below). */
@@ -38,7 +37,7 @@ export interface PgClient {
   readonly connectionParameters: { options?: string | undefined };
   readonly connection: PgWire;
   /** The type parsers of this client. Not documented. */
-  readonly _types: unknown;
+  readonly _types: TypeParsers;
 }
 
 /** pg's own protocol layer. Not documented. */
@@ -46,30 +45,15 @@ export interface PgWire {
   readonly stream: Socket | TLSSocket;
   /** Names of the prepared statements that it believes the server has. */
   readonly parsedStatements: Record<string, string>;
-  /** Names of those that were sent and are not answered yet. Since 8.23. */
-  readonly submittedNamedStatements: Record<string, string>;
   sync(): void;
   sendCopyFail(message: string): void;
   /** Terminate, and the end of our side. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION */
   end(): void;
   on(event: 'parameterStatus', listener: (message: { parameterName: string; parameterValue: string }) => void): unknown;
+  /** ParseComplete and NoData, which pg takes in without handing them on. */
+  on(event: 'parseComplete' | 'noData', listener: () => void): unknown;
   /** Every ErrorResponse, also of what answers to itself. */
   on(event: 'errorMessage', listener: (error: ServerMessage) => void): unknown;
-}
-
-/** pg's `Query`: what `SyncGroup` lends its steps to. Not documented, beside its existence. */
-export interface PgQuery {
-  readonly text: string;
-  readonly name?: string | undefined;
-  /** Writes Parse, Bind, Describe, Execute and Sync. */
-  prepare(connection: PgWire): void;
-  handleRowDescription(message: unknown): void;
-  handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, connection: PgWire): void;
-  /** Of a query without several statements in its text: one result. */
-  readonly _result: { _types: unknown };
-  /** What a type parser threw while a row was read; `false` while none has. */
-  readonly _canceledDueToError: unknown;
 }
 
 /** ErrorResponse and NoticeResponse. https://www.postgresql.org/docs/current/protocol-error-fields.html */

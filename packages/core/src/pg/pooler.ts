@@ -43,6 +43,11 @@ export class Pooler {
     return this.#profile.session === 'transaction' || this.#profile.session === 'statement';
   }
 
+  /** Then what was prepared is still there at the next statement. */
+  get keepsSessions(): boolean {
+    return this.#profile.session === 'connection';
+  }
+
   get profile(): PoolerProfile {
     return this.#profile;
   }

@@ -1,4 +1,3 @@
-import * as os from 'node:os';
 import type { Clock } from '../clock.ts';
 import { isLifeguardError, LifeguardError } from '../errors.ts';
 import type { Warnings } from '../events.ts';
@@ -6,23 +5,26 @@ import type { Settings } from '../options.ts';
 import type { Contagion, Seam } from '../pool/seam.ts';
 import { inRootContext } from '../root-context.ts';
 import { Cancels } from './cancel.ts';
+import { clientConfig } from './client-config.ts';
 import type { CommitOutcome, Evidence } from './commit-outcome.ts';
 import { endedAmong } from './ended.ts';
 import { Hooked } from './hook.ts';
 import { connectionLost } from './loss.ts';
 import { PgConnection } from './pg-connection.ts';
-import type { PgClientClass } from './pg-subset.ts';
+import type { PgClient, PgClientClass } from './pg-subset.ts';
 import { Pooler } from './pooler.ts';
 import { Resolver } from './resolver.ts';
+import { Scripts } from './scripts.ts';
 import { SideConnection } from './side-connection.ts';
 import { readSql, type SqlReading } from './sql-words.ts';
 import { isCancelled, isPermanentDialFailure, isReadOnlyRefusal, isShutdown } from './sqlstate.ts';
 import { StartupLimits } from './startup.ts';
-import { guarded } from './type-parsers.ts';
 import { type Reset, verdictOn } from './verdict.ts';
 
 /** The seam for PostgreSQL: what it means to open, check, clean, interrupt and close a session. */
 export class PostgresSeam implements Seam<PgConnection> {
+  /** All texts that this pool was given lately. */
+  readonly scripts: Scripts;
   readonly #settings: Settings;
   readonly #Client: PgClientClass;
   readonly #clock: Clock;
@@ -37,6 +39,7 @@ export class PostgresSeam implements Seam<PgConnection> {
     this.#Client = Client;
     this.#clock = clock;
     this.#pooler = new Pooler(settings, warnings);
+    this.scripts = new Scripts(() => settings.prepare === 'auto' && this.#pooler.keepsSessions);
     this.#startup = new StartupLimits(settings, this.#pooler.profile);
     this.#cancels = new Cancels(clock, () => this.#pooler.profile.cancels === 'passed-on');
     this.#side = new SideConnection((signal) => this.connect(signal, () => undefined));
@@ -122,6 +125,11 @@ export class PostgresSeam implements Seam<PgConnection> {
     return this.#startup.wanted;
   }
 
+  /** Whether a session is ours for as long as its connection lives. */
+  get keepsSessions(): boolean {
+    return this.#pooler.keepsSessions;
+  }
+
   get reset(): Reset {
     return this.#pooler.resetting(this.#settings.resetOnRelease);
   }
@@ -155,7 +163,7 @@ export class PostgresSeam implements Seam<PgConnection> {
     this.#pooler.learn(reason);
     if (isShutdown(reason)) return 'suspect';
     if (!isReadOnlyRefusal(reason)) return 'none';
-    return connection.isReadOnlyByWish ? 'none' : 'stale';
+    return connection.session.isReadOnlyByWish ? 'none' : 'stale';
   }
 
   rest(connection: PgConnection): void {
@@ -181,17 +189,18 @@ export class PostgresSeam implements Seam<PgConnection> {
   }
 
   async #dial(signal: AbortSignal, lost: (error: unknown) => void): Promise<PgConnection> {
-    const client = new this.#Client(this.#clientConfig());
+    const client = new this.#Client(clientConfig(this.#settings, this.#startup));
     const { password, connectionString } = this.#settings.forPg;
     // A connection string without a password would otherwise win over a password that is given beside it.
     if (connectionString !== undefined && password !== undefined) client.password = password;
     const { connectionParameters } = client;
     connectionParameters.options = this.#startup.commandLine(connectionParameters.options);
-    const connection = new PgConnection(client, lost);
+    const connection = new PgConnection(client, this.scripts, lost);
     const onAbort = (): void => this.#giveUpLogin(connection);
     signal.addEventListener('abort', onAbort);
     try {
       signal.throwIfAborted();
+      this.#timeTheNetwork(client);
       await client.connect();
       connection.opened(this.#clock.now());
       return connection;
@@ -201,6 +210,15 @@ export class PostgresSeam implements Seam<PgConnection> {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** From the end of the search for the address to the first answer from there. */
+  #timeTheNetwork({ connection: { stream } }: PgClient): void {
+    let since = this.#clock.now();
+    stream.once('lookup', () => {
+      since = this.#clock.now();
+    });
+    stream.once('connect', () => this.scripts.dialled(this.#clock.now() - since));
   }
 
   /**
@@ -215,25 +233,10 @@ export class PostgresSeam implements Seam<PgConnection> {
     stream.once('close', () => limit.cancel());
   }
 
-  /** All keys that decide where and how to connect are own ones: pg would take absent ones from a polluted prototype. */
-  #clientConfig(): object {
-    const { forPg, name } = this.#settings;
-    return {
-      ...EXPLICIT,
-      ...forPg,
-      ...this.#startup.config(),
-      connectionString: forPg.connectionString,
-      password: forPg.password,
-      ssl: forPg.ssl,
-      types: guarded(forPg.types),
-      application_name: forPg.application_name ?? process.env['PGAPPNAME'] ?? applicationName(name),
-    };
-  }
-
   /** The user's own part of a login. What it sets is how the session is meant to be, and no dirt. */
   async #greet(connection: PgConnection): Promise<void> {
     const { onConnect } = this.#settings;
-    if (onConnect === undefined) return connection.settleIn();
+    if (onConnect === undefined) return connection.session.settleIn();
     const hooked = new Hooked(connection, (text) => this.refusalOfText(text));
     try {
       // For every request that will use the connection, and not for the one whose dial or reset it happens to be.
@@ -248,7 +251,7 @@ export class PostgresSeam implements Seam<PgConnection> {
         'The onConnect hook returned while a statement or a transaction was open, so the connection was not used.',
       );
     }
-    connection.settleIn();
+    connection.session.settleIn();
   }
 }
 
@@ -262,28 +265,9 @@ function withCode(error: unknown): unknown {
   return isNameless ? connectionLost('nothing-sent', error) : error;
 }
 
-/** PostgreSQL shows printable ASCII, and 63 bytes of it. */
-function applicationName(pool: string): string {
-  return `${pool}@${os.hostname()}`.replace(/[^\x20-\x7e]/g, '?').slice(0, 63);
-}
-
 /**
  * Clears everything that the server lets a session leave behind, but not the prepared statements, of which pg keeps
  * its own account. https://www.postgresql.org/docs/current/sql-discard.html lists what DISCARD ALL would do.
  */
 export const RESET_SESSION =
   'SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP';
-
-/** Keys that pg reads and that are not ours to give: named here so that no prototype can give them. */
-const EXPLICIT = {
-  binary: undefined,
-  client_encoding: undefined,
-  connection: undefined,
-  connectionTimeoutMillis: undefined,
-  fallback_application_name: undefined,
-  pipeline: undefined,
-  Promise: undefined,
-  query_timeout: undefined,
-  replication: undefined,
-  scramMaxIterations: undefined,
-} as const;

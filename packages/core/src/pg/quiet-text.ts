@@ -1,43 +1,41 @@
-import type { PgQuery, PgWire } from './pg-subset.ts';
+import type { Packet } from './packet.ts';
+import { Answer } from './shape.ts';
 
 /**
  * A text of the house's own that has no values and answers with nothing but its tag: BEGIN, SET LOCAL, SAVEPOINT, COMMIT. It
  * needs no Describe, and nothing of it changes, so its messages are made once.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-export class QuietText implements PgQuery {
+export class QuietText {
   readonly text: string;
   readonly name: undefined = undefined;
-  readonly _canceledDueToError = false;
-  readonly _result: { _types: unknown; command: string; rows: readonly never[]; rowCount: null } = {
-    _types: undefined,
-    command: '',
-    rows: NO_ROWS,
-    rowCount: null,
-  };
+  readonly unread: undefined = undefined;
+  readonly result: Answer = new Answer();
 
   constructor(text: string) {
     this.text = text;
   }
 
-  prepare({ stream }: PgWire): void {
-    stream.write(messagesOf(this.text));
+  write(packet: Packet): void {
+    packet.raw(messagesOf(this.text));
   }
 
-  handleRowDescription(): void {
+  parsed(): void {
+    // It has no name.
+  }
+
+  described(): void {
+    throw new Error(`bug: "${this.text}" was not to be described`);
+  }
+
+  row(): void {
     throw new Error(`bug: "${this.text}" was meant to have no rows`);
   }
 
-  handleDataRow(): void {
-    this.handleRowDescription();
-  }
-
-  handleCommandComplete(message: unknown): void {
-    this._result.command = (message as { text: string }).text;
+  completed(tag: string): void {
+    this.result.complete(tag);
   }
 }
-
-const NO_ROWS: readonly never[] = Object.freeze([]);
 
 /** Those that come again and again; limits of time are mostly new. */
 const KEPT = 128;

@@ -1,5 +1,3 @@
-import { guarded } from './type-parsers.ts';
-
 /** A statement, in the shape that pg takes. */
 export interface Statement {
   readonly text: string;
@@ -20,9 +18,9 @@ export interface QueryResult<Row = Record<string, unknown>> {
   readonly fields: readonly { readonly name: string; readonly dataTypeID: number; readonly format: string }[];
 }
 
-/** Without a prototype: pg reads more keys than these, and none shall come from a polluted `Object.prototype`. */
-export function forPg(statement: Statement): Statement {
-  const query = { __proto__: null, ...statement } as { -readonly [Part in keyof Statement]: Statement[Part] };
-  if (query.types !== undefined) query.types = guarded(query.types);
-  return query;
+/** With all its parts its own, so that a polluted prototype adds none. Whoever makes one with all parts has it taken as it is. */
+export function withOwnParts(statement: Statement): Statement {
+  if (Object.hasOwn(statement, 'queryMode')) return statement;
+  const { text, values, name, rowMode, types } = Object.assign(Object.create(null), statement) as Statement;
+  return { text, values, name, rowMode, types, queryMode: undefined };
 }

@@ -1,7 +1,10 @@
-import { prepareValue, queryOf } from './driver.ts';
-import type { PgClient, PgQuery, PgWire } from './pg-subset.ts';
-import { QuietText } from './quiet-text.ts';
-import { forPg, type QueryResult, type Statement } from './statement.ts';
+import type { Flight } from './flight.ts';
+import type { Packet } from './packet.ts';
+import type { QuietText } from './quiet-text.ts';
+import type { Field } from './shape.ts';
+import type { Airport } from './solo.ts';
+import type { QueryResult, Statement } from './statement.ts';
+import { Step } from './step.ts';
 
 /** A statement of the house's own; a bare text answers with nothing but its tag. */
 export type HouseStatement = Statement | string;
@@ -20,29 +23,32 @@ export interface GroupAnswer {
   readonly failure: { readonly index: number; readonly error: unknown } | undefined;
 }
 
+export interface GroupReceiver {
+  landed(answer: GroupAnswer): void;
+  lost(error: unknown): void;
+}
+
 /**
  * Several statements in one packet under one Sync, and so in one round trip: when one fails, the server skips all that
  * follow it. Without a BEGIN among them they are one transaction, all or nothing.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
- *
- * It is a submittable of pg: the messages are written and read by one of pg's own queries for each statement, in turn.
  */
-export class SyncGroup {
-  readonly #steps: readonly PgQuery[];
+export class SyncGroup implements Flight {
+  readonly protocol = 'extended';
+  readonly #steps: readonly (Step | QuietText)[];
+  readonly #receiver: GroupReceiver;
+  readonly #airport: Pick<Airport, 'failed'>;
   #at = 0;
+  #failure: GroupAnswer['failure'];
   /** A row that could not be read: the server has done its part, so the others go on. */
-  #unread: { readonly index: number; readonly error: unknown } | undefined;
-  callback: ((error: unknown, results?: unknown) => void) | undefined = undefined;
-  /** An own one, so that pg takes no other from a prototype. */
-  readonly query_timeout = 0;
+  #unread: GroupAnswer['failure'];
 
-  /** Throws where a value cannot be converted, or a name means another text: nothing is written then. */
-  constructor(client: PgClient, statements: readonly HouseStatement[]) {
-    refuseTwoTexts(statements);
-    this.#steps = statements.map((one) => (typeof one === 'string' ? new QuietText(one) : stepOf(client, one)));
+  constructor(steps: readonly (Step | QuietText)[], receiver: GroupReceiver, airport: Pick<Airport, 'failed'>) {
+    this.#steps = steps;
+    this.#receiver = receiver;
+    this.#airport = airport;
   }
 
-  /** Of the statement that is being answered, for pg's account of prepared statements. */
   get name(): string | undefined {
     return this.#steps[this.#at]?.name;
   }
@@ -51,114 +57,47 @@ export class SyncGroup {
     return this.#steps[this.#at]?.text;
   }
 
-  answer(error: unknown): GroupAnswer {
-    const failure = error === undefined ? this.#unread : { index: this.#at, error };
-    const results = this.#steps.slice(0, this.#at).map(({ _result }) => _result as unknown);
-    return { results: results as QueryResult<never>[], failure };
+  write(packet: Packet): void {
+    for (const step of this.#steps) step.write(packet);
+    packet.sync();
   }
 
-  submit(connection: PgWire): null {
-    // pg ends each statement with a Sync, and writes each message by itself. Here there is one of both for all.
-    const packet = new Packet(connection);
-    for (const step of this.#steps) step.prepare(packet.wire);
-    packet.send();
-    return null;
+  parsed(): void {
+    this.#steps[this.#at]?.parsed();
   }
 
-  handleRowDescription(message: unknown): void {
-    this.#steps[this.#at]?.handleRowDescription(message);
+  described(fields: readonly Field[] | undefined): void {
+    this.#steps[this.#at]?.described(fields);
   }
 
-  handleDataRow(message: unknown): void {
-    this.#steps[this.#at]?.handleDataRow(message);
+  row(texts: readonly (string | null)[]): void {
+    this.#steps[this.#at]?.row(texts);
   }
 
-  handleCommandComplete(message: unknown, connection: PgWire): void {
+  completed(tag: string): void {
     const step = this.#steps[this.#at];
-    step?.handleCommandComplete(message, connection);
-    const error = step?._canceledDueToError;
-    if (error) this.#unread ??= { index: this.#at, error };
+    step?.completed(tag);
+    if (step?.unread !== undefined) this.#unread ??= { index: this.#at, error: step.unread.error };
     this.#at += 1;
   }
 
-  handleEmptyQuery(): void {
+  empty(): void {
     this.#at += 1;
   }
 
-  handleError(error: unknown, connection: PgWire): void {
-    // What was skipped was never prepared, and pg would wait for its confirmation for ever.
-    for (const { name } of this.#steps.slice(this.#at)) {
-      if (name !== undefined) delete connection.submittedNamedStatements[name];
+  failed(error: unknown): void {
+    this.#failure = { index: this.#at, error };
+    for (const [place, step] of this.#steps.slice(this.#at).entries()) {
+      if (step instanceof Step) this.#airport.failed(step, place === 0 ? error : undefined);
     }
-    this.callback?.(error);
   }
 
-  handleReadyForQuery(): void {
-    this.callback?.(undefined, undefined);
+  landed(): void {
+    const results = this.#steps.slice(0, this.#at).map(({ result }) => result as QueryResult<unknown>);
+    this.#receiver.landed({ results: results as QueryResult<never>[], failure: this.#failure ?? this.#unread });
   }
 
-  /** The server takes no Sync for the end of a COPY, so the one behind it is spent. */
-  handleCopyInResponse(connection: PgWire): void {
-    connection.sendCopyFail('No source stream defined');
-    connection.sync();
+  lost(error: unknown): void {
+    this.#receiver.lost(error);
   }
-
-  handleCopyData(): void {
-    // COPY … TO STDOUT without a reader: as pg does.
-  }
-}
-
-/** Messages that are kept back until all are there: one write is one system call, and one packet. */
-class Packet {
-  readonly wire: PgWire;
-  readonly #connection: PgWire;
-  readonly #messages: Buffer[] = [];
-
-  constructor(connection: PgWire) {
-    this.#connection = connection;
-    const stream = { writable: true, write: (message: Buffer) => this.#messages.push(message) };
-    this.wire = Object.create(connection, { stream: { value: stream }, sync: { value: () => undefined } }) as PgWire;
-  }
-
-  send(): void {
-    this.#messages.push(SYNC);
-    const bytes = this.#messages.reduce((sum, { length }) => sum + length, 0);
-    if (bytes <= COPIED_BYTES) this.#connection.stream.write(Buffer.concat(this.#messages, bytes));
-    else this.#sendCorked();
-  }
-
-  /** What is large is not copied. */
-  #sendCorked(): void {
-    const { stream } = this.#connection;
-    stream.cork();
-    for (const message of this.#messages) stream.write(message);
-    stream.uncork();
-  }
-}
-
-const COPIED_BYTES = 65_536;
-const SYNC: Buffer = Buffer.from([0x53, 0, 0, 0, 4]);
-
-/** Converted before anything is written: a half-written group cannot be taken back. */
-function stepOf(client: PgClient, statement: Statement): PgQuery {
-  const { name, text } = statement;
-  if (name !== undefined && isTaken(client.connection, name, text)) {
-    throw new Error(`Prepared statements must be unique: "${name}" has another text`);
-  }
-  const step = queryOf(forPg({ ...statement, values: statement.values?.map(prepareValue) }));
-  step._result._types ??= client._types;
-  return step;
-}
-
-/** Also among themselves: the second one would run the text of the first. */
-function refuseTwoTexts(statements: readonly HouseStatement[]): void {
-  const named = statements.filter((one) => typeof one !== 'string' && one.name !== undefined) as readonly Statement[];
-  const texts = new Map(named.map(({ name, text }) => [name, text]));
-  const other = named.find(({ name, text }) => texts.get(name) !== text);
-  if (other !== undefined) throw new Error(`Prepared statements must be unique: "${other.name}" has another text`);
-}
-
-function isTaken({ parsedStatements, submittedNamedStatements }: PgWire, name: string, text: string): boolean {
-  const before = parsedStatements[name] ?? submittedNamedStatements[name];
-  return before !== undefined && before !== text;
 }

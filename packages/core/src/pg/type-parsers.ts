@@ -1,5 +1,5 @@
 /** Where pg gets its type parsers from. https://node-postgres.com/features/types */
-interface TypeParsers {
+export interface TypeParsers {
   getTypeParser(oid: number, format?: string): (value: string) => unknown;
 }
 

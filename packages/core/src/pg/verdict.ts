@@ -25,7 +25,8 @@ export function verdictOn(connection: PgConnection, reset: Reset): Verdict {
   // Fresh, because nothing runs: a statement counts as answered only when ReadyForQuery has been read.
   if (connection.transactionStatus !== 'I') return IN_TRANSACTION;
   if (reset === 'never') return KEEP;
-  if (connection.dirt === 'sticky') return DIRTY;
-  if (connection.dirt === 'none') return reset === 'always' ? CLEAN : KEEP;
+  const { dirt } = connection.session;
+  if (dirt === 'sticky') return DIRTY;
+  if (dirt === 'none') return reset === 'always' ? CLEAN : KEEP;
   return reset === 'replace' ? DIRTY : CLEAN;
 }

@@ -7,7 +7,7 @@ import type { Tending } from './tending.ts';
 export interface ChecksEnds {
   /** A check hangs: time to have another look at the line. */
   changed(): void;
-  /** Callers whom one more connection would help. */
+  /** How many more connections would be of help. */
   servable(): number;
 }
 
@@ -43,10 +43,10 @@ export class Checks<Connection> {
   }
 
   /** Checks stale idle connections, as many as somebody waits for: more of them when the first ones hang. */
-  serve(now: number): void {
+  serve(now: number, alsoWanted = 0): void {
     // Under load nothing is idle, and the line need not be counted.
     if (this.#roster.top() === undefined) return;
-    const waiting = this.#ends.servable();
+    const waiting = this.#ends.servable() + alsoWanted;
     let missing = waiting - this.#roster.tendedSince(now - HANGING_MILLIS);
     for (let slot = this.#roster.top(); slot !== undefined && missing > 0; slot = this.#roster.top(), missing -= 1) {
       this.begin(slot);

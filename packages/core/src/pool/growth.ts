@@ -20,7 +20,7 @@ interface Outage {
 
 /** What the pool looks like when it asks how many to dial. */
 export interface Demand {
-  /** Callers that a connection could serve now. */
+  /** Connections that could be put to use now. */
   readonly waiting: number;
   /** Idle ones being checked before they are lent: each will serve a waiter, unless it is dead. */
   readonly checking: number;

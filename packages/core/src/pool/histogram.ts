@@ -21,33 +21,27 @@ export class Histogram {
     window.sum += millis;
   }
 
-  /** Over both windows: how many, how long together, since when, and the quantiles. */
-  read(now: number): Reading {
-    if (now - this.#current.since >= WINDOW_MILLIS) this.#turn(now);
-    const count = this.#current.count + this.#previous.count;
-    const seconds = Math.max(1, now - this.#previous.since) / 1_000;
+  /** Over both windows: how many, how long together, since when, and the quantiles, which may be those of two. */
+  read(now: number, alongWith?: Histogram): Reading {
+    const windows = [...this.#windows(now), ...(alongWith === undefined ? [] : alongWith.#windows(now))];
     return {
-      count,
+      count: this.#current.count + this.#previous.count,
       sumMillis: this.#current.sum + this.#previous.sum,
-      seconds,
-      p50: this.#quantile(0.5, count),
-      p99: this.#quantile(0.99, count),
+      seconds: Math.max(1, now - this.#previous.since) / 1_000,
+      p50: quantile(0.5, windows),
+      p99: quantile(0.99, windows),
     };
+  }
+
+  #windows(now: number): readonly Window[] {
+    if (now - this.#current.since >= WINDOW_MILLIS) this.#turn(now);
+    return [this.#current, this.#previous];
   }
 
   #turn(now: number): void {
     const missedOne = now - this.#current.since >= 2 * WINDOW_MILLIS;
     this.#previous = missedOne ? emptyWindow(now - WINDOW_MILLIS) : this.#current;
     this.#current = emptyWindow(now);
-  }
-
-  #quantile(share: number, count: number): number {
-    let left = Math.ceil(share * count);
-    for (let index = 0; left > 0 && index < BUCKETS; index += 1) {
-      left -= (this.#current.counts[index] as number) + (this.#previous.counts[index] as number);
-      if (left <= 0) return upperBound(index);
-    }
-    return 0;
   }
 }
 
@@ -71,6 +65,15 @@ const WINDOW_MILLIS = 60_000;
 const PER_OCTAVE = 8;
 const BUCKETS = 30 * PER_OCTAVE;
 const SMALLEST_MILLIS = 0.001;
+
+function quantile(share: number, windows: readonly Window[]): number {
+  let left = Math.ceil(share * windows.reduce((sum, { count }) => sum + count, 0));
+  for (let index = 0; left > 0 && index < BUCKETS; index += 1) {
+    for (const { counts } of windows) left -= counts[index] as number;
+    if (left <= 0) return upperBound(index);
+  }
+  return 0;
+}
 
 function emptyWindow(since: number): Window {
   return { since, counts: new Uint32Array(BUCKETS), count: 0, sum: 0 };

@@ -6,11 +6,16 @@ import { type HeldTime, type PoolSnapshot, quantiles } from './snapshot.ts';
 /** What happened so far, in numbers. The present is never in here: it is counted from the slots. */
 export class Ledger {
   readonly #waits: Histogram;
+  /** Waits for a place on a lane. */
+  readonly #boardings: Histogram;
   readonly #holds: Histogram;
+  /** Time in which places on a lane were taken. */
+  readonly #busyLanes: Histogram;
   /** How long those waited who were refused. */
   readonly #refusals: Histogram;
   readonly #held = new Map<string, Account>();
   acquired = 0;
+  boarded = 0;
   opened = 0;
   failedDials = 0;
   cancels = 0;
@@ -18,13 +23,24 @@ export class Ledger {
 
   constructor(now: number) {
     this.#waits = new Histogram(now);
+    this.#boardings = new Histogram(now);
     this.#holds = new Histogram(now);
+    this.#busyLanes = new Histogram(now);
     this.#refusals = new Histogram(now);
   }
 
   lent(waited: number, now: number): void {
     this.acquired += 1;
     this.#waits.record(waited, now);
+  }
+
+  tookPlace(waited: number, now: number): void {
+    this.boarded += 1;
+    this.#boardings.record(waited, now);
+  }
+
+  onLane(millis: number, now: number): void {
+    this.#busyLanes.record(millis, now);
   }
 
   refused(code: LifeguardErrorCode, waited: number, now: number): void {
@@ -40,23 +56,25 @@ export class Ledger {
   }
 
   /** The leases that are out count too: the one that never comes back is the one that matters. */
-  read(max: number, out: readonly Outstanding[], now: number): LedgerReading {
-    const waits = this.#waits.read(now);
+  read({ max, out, busyMillis }: Standing, now: number): LedgerReading {
+    const waits = this.#waits.read(now, this.#boardings);
     const holds = this.#holds.read(now);
     const arrivals = (waits.count + this.#refusals.read(now).count) / waits.seconds;
     const meanHold = holds.count === 0 ? 0 : holds.sumMillis / holds.count;
     const windowMillis = holds.seconds * 1_000;
-    const outMillis = out.reduce((sum, { since }) => sum + Math.min(now - since, windowMillis), 0);
+    const outMillis = out.reduce((sum, { since }) => sum + Math.min(now - since, windowMillis), busyMillis);
+    const returnedMillis = holds.sumMillis + this.#busyLanes.read(now).sumMillis;
     return {
       wait: quantiles(waits),
       hold: quantiles(holds),
       held: this.#heldTimes(out, now),
       acquired: this.acquired,
+      boarded: this.boarded,
       ...this.#refused,
       opened: this.opened,
       failedDials: this.failedDials,
       cancels: this.cancels,
-      utilisation: (holds.sumMillis + outMillis) / windowMillis / max,
+      utilisation: (returnedMillis + outMillis) / windowMillis / max,
       arrivalsPerSecond: arrivals,
       impliedConcurrency: (arrivals * meanHold) / 1_000,
     };
@@ -80,6 +98,14 @@ export class Ledger {
     this.#held.set(key, entry);
     return entry;
   }
+}
+
+/** What has not come to an end yet. */
+export interface Standing {
+  readonly max: number;
+  readonly out: readonly Outstanding[];
+  /** Time in which places were taken on the lanes, as far as it was not told before. */
+  readonly busyMillis: number;
 }
 
 /** A lease that is out. */
@@ -106,6 +132,7 @@ export type LedgerReading = Pick<
   | 'hold'
   | 'held'
   | 'acquired'
+  | 'boarded'
   | 'timeouts'
   | 'aborted'
   | 'shed'

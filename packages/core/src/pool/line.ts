@@ -5,7 +5,7 @@ import { Overload } from './overload.ts';
 import type { Fittings, PoolSettings } from './pool-settings.ts';
 import { aborted, lineFull, overloaded, timedOut, type Wait } from './refusal.ts';
 import type { Slot } from './slot.ts';
-import { type AcquireRequest, isAdmitted, Waiter, type WaiterEnds, Waiters } from './waiters.ts';
+import { type AcquireRequest, isAdmitted, type Section, SHARING, Waiter, type WaiterEnds, Waiters } from './waiters.ts';
 
 /** What the line must know of the pool. */
 export interface Surroundings {
@@ -14,6 +14,8 @@ export interface Surroundings {
   failure(): unknown;
   /** Since when connections have come back without a break; infinity while they do not. */
   servingSince(): number;
+  /** Whether connections are shared at all. */
+  hasLanes(): boolean;
   /** Leases that a group may still take. */
   roomOf(group: string): number;
   /** Counts and tells every refusal, whoever makes it. */
@@ -29,7 +31,7 @@ export class Line<Connection> implements WaiterEnds<Connection> {
   readonly #settings: PoolSettings;
   readonly #around: Surroundings;
   readonly #waiters = new Waiters<Connection>();
-  readonly #overloads = new Map<string | undefined, Overload>();
+  readonly #overloads = new Map<Section, Overload>();
   #ticket = 0;
 
   constructor({ settings, clock }: Fittings<Connection>, around: Surroundings) {
@@ -43,7 +45,12 @@ export class Line<Connection> implements WaiterEnds<Connection> {
     return this.#waiters.length;
   }
 
-  /** Those whom one more connection would help. */
+  /** Those among them who are content with a place on a lane. */
+  get sharing(): number {
+    return this.#waiters.length === 0 ? 0 : this.#waiters.lengthOf(SHARING);
+  }
+
+  /** How many more connections would be of help. */
   get servable(): number {
     return this.#waiters.servable(this.#around.roomOf);
   }
@@ -56,9 +63,10 @@ export class Line<Connection> implements WaiterEnds<Connection> {
 
   /** A place in the line, or the refusal. */
   join(request: AcquireRequest, now: number): Promise<Slot<Connection>> {
-    const refusal = this.#refusal(request, now);
+    const section = this.#sectionOf(request);
+    const refusal = this.#refusal(request, section, now);
     if (refusal !== undefined) return Promise.reject(this.#around.refused(refusal, 0));
-    const waiter = new Waiter<Connection>(request, { ticket: this.#ticket++, since: now }, this);
+    const waiter = new Waiter<Connection>(request, { ticket: this.#ticket++, since: now, section }, this);
     this.#waiters.enqueue(waiter);
     const due = this.#due(request, now);
     if (due !== undefined) this.#wheel.arm(waiter, due);
@@ -66,15 +74,15 @@ export class Line<Connection> implements WaiterEnds<Connection> {
   }
 
   /** The next to be served, who has thereby left the line. Those who stood too long are told so on the way. */
-  next(now: number): Waiter<Connection> | undefined {
+  next(now: number, among: 'all' | 'the sharing' = 'all'): Waiter<Connection> | undefined {
     for (;;) {
-      const waiter = this.#waiters.next(this.#around.roomOf);
+      const waiter = among === 'all' ? this.#waiters.next(this.#around.roomOf) : this.#waiters.nextSharing();
       if (waiter === undefined) return undefined;
       this.#remove(waiter);
       // Another listener of the same signal may have given the connection back before ours was called.
       if (waiter.request.signal?.aborted === true) this.#refuseSoon(waiter, this.#aborted(waiter));
       else if (!this.#drops(waiter, now)) return waiter;
-      else this.#refuseSoon(waiter, this.#shed(now - waiter.since, waiter.request));
+      else this.#refuseSoon(waiter, this.#shed(now - waiter.since, waiter.section));
     }
   }
 
@@ -111,8 +119,13 @@ export class Line<Connection> implements WaiterEnds<Connection> {
   #remove(waiter: Waiter<Connection>): boolean {
     this.#wheel.disarm(waiter);
     const removed = this.#waiters.remove(waiter);
-    if (this.#waiters.length === 0) for (const overload of this.#overloads.values()) overload.emptied();
+    if (removed && this.#waiters.lengthOf(waiter.section) === 0) this.#overloads.get(waiter.section)?.emptied();
     return removed;
+  }
+
+  /** With a group it counts towards that: a bulkhead counts connections, and cannot share one. */
+  #sectionOf({ group, shares }: AcquireRequest): Section {
+    return shares === true && group === undefined && this.#around.hasLanes() ? SHARING : group;
   }
 
   #refuse(waiter: Waiter<Connection>, error: LifeguardError): void {
@@ -134,17 +147,17 @@ export class Line<Connection> implements WaiterEnds<Connection> {
     return Math.min(request.deadline ?? Number.POSITIVE_INFINITY, now + acquireTimeoutMillis);
   }
 
-  #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
+  #refusal(request: AcquireRequest, section: Section, now: number): LifeguardError | undefined {
     const { maxWaiting } = this.#settings;
-    // Each group for itself: a bulkhead whose callers pile up must not take the places of all others.
-    if (maxWaiting > 0 && this.#waiters.lengthOf(request.group) >= maxWaiting)
-      return lineFull(this.#around.figures(), this.#drainSeconds(request));
-    const overload = isAdmitted(request) || this.length === 0 ? undefined : this.#overloadOf(request.group);
+    // Each section for itself: a bulkhead whose callers pile up must not take the places of all others.
+    if (maxWaiting > 0 && this.#waiters.lengthOf(section) >= maxWaiting)
+      return lineFull(this.#around.figures(), this.#drainSeconds(section));
+    const overload = isAdmitted(request) || this.length === 0 ? undefined : this.#overloadOf(section);
     if (overload === undefined) return undefined;
-    const ahead = this.#waiters.newcomersAhead(request.group, request.priority);
-    const oldest = this.#waiters.oldestNewcomer(request.group);
+    const ahead = this.#waiters.newcomersAhead(section, request.priority);
+    const oldest = this.#waiters.oldestNewcomer(section);
     const stood = oldest === undefined ? 0 : this.#stood(oldest, now);
-    return overload.refuses({ ahead, stood, now }) ? this.#shed(0, request) : undefined;
+    return overload.refuses({ ahead, stood, now }) ? this.#shed(0, section) : undefined;
   }
 
   /**
@@ -158,27 +171,27 @@ export class Line<Connection> implements WaiterEnds<Connection> {
   }
 
   #drops(waiter: Waiter<Connection>, now: number): boolean {
-    const overload = isAdmitted(waiter.request) ? undefined : this.#overloadOf(waiter.request.group);
+    const overload = isAdmitted(waiter.request) ? undefined : this.#overloadOf(waiter.section);
     if (overload === undefined) return false;
     if (overload.drops(this.#stood(waiter, now), now)) return true;
     overload.served(now);
     return false;
   }
 
-  #shed(waited: number, request: AcquireRequest): LifeguardError {
-    return overloaded(this.#around.figures(), waited, this.#drainSeconds(request));
+  #shed(waited: number, section: Section): LifeguardError {
+    return overloaded(this.#around.figures(), waited, this.#drainSeconds(section));
   }
 
-  #drainSeconds({ group }: AcquireRequest): number {
-    return this.#overloadOf(group)?.drainSeconds(this.#waiters.lengthOf(group)) ?? 1;
+  #drainSeconds(section: Section): number {
+    return this.#overloadOf(section)?.drainSeconds(this.#waiters.lengthOf(section)) ?? 1;
   }
 
-  #overloadOf(group: string | undefined): Overload | undefined {
+  #overloadOf(section: Section): Overload | undefined {
     if (this.#settings.overload === undefined) return undefined;
-    let overload = this.#overloads.get(group);
+    let overload = this.#overloads.get(section);
     if (overload === undefined) {
       overload = new Overload(this.#settings.overload);
-      this.#overloads.set(group, overload);
+      this.#overloads.set(section, overload);
     }
     return overload;
   }

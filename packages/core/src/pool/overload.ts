@@ -9,7 +9,7 @@ type Mood =
   | { readonly kind: 'calm'; readonly aboveSince: number | undefined }
   | { readonly kind: 'shedding'; lastRefusal: number };
 
-/** One per group, because a bulkhead's own line says nothing about the rest of the pool. */
+/** One per section of the line, because a bulkhead's own line says nothing about the rest of the pool. */
 export class Overload {
   readonly #target: number;
   readonly #interval: number;

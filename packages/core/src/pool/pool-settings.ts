@@ -27,7 +27,10 @@ export type PoolSettings = Pick<
   | 'closeTimeoutMillis'
   | 'leakAfterMillis'
   | 'reclaimAfterMillis'
->;
+> & {
+  /** Whether connections are shared by those who are content with that. */
+  readonly lanes: boolean;
+};
 
 /** What every part of the pool works with. */
 export interface Fittings<Connection> {

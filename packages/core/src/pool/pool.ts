@@ -1,15 +1,17 @@
 import type { LifeguardError, PoolFigures } from '../errors.ts';
-import { publish } from '../events.ts';
+import { Admission, isGone } from './admission.ts';
+import type { Boarding, LaneReading } from './lanes.ts';
 import { Ledger } from './ledger.ts';
 import { Line } from './line.ts';
 import type { Fittings } from './pool-settings.ts';
 import { Readiness } from './readiness.ts';
-import { aborted, pastDeadline, poolClosed, unavailable, unknownGroup } from './refusal.ts';
-import type { Verdict } from './seam.ts';
+import { aborted, poolClosed, unavailable } from './refusal.ts';
+import type { CloseReason, Verdict } from './seam.ts';
 import type { Holder, Slot } from './slot.ts';
 import type { PoolReading } from './snapshot.ts';
 import { Stock } from './stock.ts';
 import { Upkeep } from './upkeep.ts';
+import { Usher } from './usher.ts';
 import type { AcquireRequest } from './waiters.ts';
 
 type Phase =
@@ -23,6 +25,8 @@ export class Pool<Connection> {
   readonly #fittings: Fittings<Connection>;
   readonly #stock: Stock<Connection>;
   readonly #line: Line<Connection>;
+  readonly #admission: Admission<Connection>;
+  readonly #usher: Usher<Connection>;
   readonly #upkeep: Upkeep;
   readonly #ledger: Ledger;
   readonly #readiness = new Readiness();
@@ -38,19 +42,24 @@ export class Pool<Connection> {
       failure: () => this.failure,
       servingSince: () => this.#stock.servingSince(),
       roomOf: (group) => this.#roomOf(group),
-      refused: (error, waitedMillis) => this.#refused(error, waitedMillis),
+      hasLanes: () => this.#stock.lanes.limit > 0,
+      refused: (error, waitedMillis) => this.#admission.refused(error, waitedMillis),
       left: () => this.#dispatch(),
     });
     this.#stock = new Stock(fittings, {
       changed: () => this.#onChange(),
       opened: () => this.#onOpened(),
       dialFailed: (error, permanent) => this.#onDialFailed(error, permanent),
+      onLane: (millis, now) => this.#ledger.onLane(millis, now),
       // Nobody is served before resume(): then a dial would help nobody, and would go to a server that is being changed.
       servable: () => (this.#phase.kind === 'open' ? this.#line.servable : 0),
       oldestWait: () => this.#line.oldestWait(clock.now()),
       isReadyAwaited: () => this.#readiness.awaited,
       isEnding: () => this.#isEnding(),
     });
+    const house = { line: this.#line, stock: this.#stock, ledger: this.#ledger };
+    this.#admission = new Admission(fittings, house);
+    this.#usher = new Usher(house);
     this.#upkeep = new Upkeep(settings, clock, {
       tick: (now) => this.#onTick(now, onTick),
       late: () => this.#stock.suspectAll(),
@@ -62,21 +71,35 @@ export class Pool<Connection> {
   take(request: AcquireRequest): Slot<Connection> | undefined {
     if (this.#line.length > 0 || this.#phase.kind !== 'open' || request.group !== undefined) return undefined;
     const now = this.#fittings.clock.now();
-    if (request.signal?.aborted === true || (request.deadline !== undefined && request.deadline <= now))
-      return undefined;
+    if (isGone(request, now)) return undefined;
     this.#upkeep.mind(now, this.#stock.isRested(now));
-    const slot = this.#stock.fit(now);
-    if (slot === undefined) return undefined;
-    this.#lend(slot, request, now);
-    this.#ledger.lent(0, now);
-    return slot;
+    return this.#usher.lendNow(request, now);
   }
 
-  /** A connection, now or later, or the reason why not. */
+  /** A place on a lane at once, where one has room and nobody waits for one; to be left by `alight`. Else undefined. */
+  board(request: Boarding): Slot<Connection> | undefined {
+    if (this.#phase.kind !== 'open' || !this.#fittings.settings.lanes || this.#line.sharing > 0) return undefined;
+    const now = this.#fittings.clock.now();
+    if (isGone(request, now)) return undefined;
+    this.#upkeep.mind(now, this.#stock.lanes.isRested(now));
+    return this.#usher.seatNow(request, now);
+  }
+
+  /** Leaves a place on a lane, once for each that was taken. Harmless when the lane has been closed meanwhile. */
+  alight(slot: Slot<Connection>): void {
+    const now = this.#fittings.clock.now();
+    const isFree = this.#stock.lanes.alight(slot, now);
+    if (this.#line.length > 0 && (isFree || this.#line.sharing > 0)) this.#dispatch(now);
+  }
+
+  /**
+   * A connection, now or later, or the reason why not. Whoever `shares` may get a place on a lane instead: then the slot is
+   * in that state.
+   */
   acquire(request: AcquireRequest): Promise<Slot<Connection>> {
     const now = this.#fittings.clock.now();
-    const refusal = this.#refusal(request, now);
-    if (refusal !== undefined) return Promise.reject(this.#refused(refusal, 0));
+    const refusal = this.#isEnding() ? poolClosed(this.#fittings.settings.name) : this.#admission.refusal(request, now);
+    if (refusal !== undefined) return Promise.reject(this.#admission.refused(refusal, 0));
     this.#upkeep.mind(now, this.#stock.isRested(now));
     const promise = this.#line.join(request, now);
     this.#dispatch(now);
@@ -118,6 +141,22 @@ export class Pool<Connection> {
     if (state.kind === 'leased' && state.holder === holder) this.#stock.learn(slot, error);
   }
 
+  /** The same of a statement on a lane. */
+  learnFromLane(slot: Slot<Connection>, error: unknown): void {
+    if (slot.state.kind === 'lane') this.#stock.learn(slot, error);
+  }
+
+  lanes(): Iterable<LaneReading<Connection>> {
+    return this.#stock.lanes.read(this.#fittings.clock.now());
+  }
+
+  /** Closes a lane at once, under its users' hands. Harmless for what is none any more. */
+  endLane(slot: Slot<Connection>, reason: CloseReason): void {
+    if (slot.state.kind !== 'lane') return;
+    this.#stock.lanes.cut(slot, reason);
+    this.#dispatch();
+  }
+
   /** Replaces every connection: idle ones now, leased ones when they come back. */
   invalidate(reason: string): void {
     this.#stock.invalidate(reason);
@@ -136,7 +175,9 @@ export class Pool<Connection> {
 
   /** Callers wait, up to their limits; what is leased goes on. */
   pause(): void {
-    if (this.#phase.kind === 'open') this.#phase = { kind: 'paused' };
+    if (this.#phase.kind !== 'open') return;
+    this.#phase = { kind: 'paused' };
+    this.#stock.lanes.paused();
   }
 
   resume(): void {
@@ -192,16 +233,18 @@ export class Pool<Connection> {
 
   snapshot(): PoolReading {
     const now = this.#fittings.clock.now();
+    const { min, max } = this.#stock.bounds;
     return Object.freeze({
       name: this.#fittings.settings.name,
       state: this.#phase.kind,
       health: this.#stock.health.kind,
-      ...this.#stock.bounds,
+      min,
+      max,
       size: this.#stock.size,
       ...this.#stock.census(),
       waiting: this.#line.length,
       oldestWaitMillis: this.#line.oldestWait(now) ?? 0,
-      ...this.#ledger.read(this.#stock.bounds.max, [...this.leased()], now),
+      ...this.#ledger.read({ max, out: [...this.leased()], busyMillis: this.#stock.lanes.busyMillis(now) }, now),
       closed: Object.freeze(Object.fromEntries(this.#stock.closeReasons)),
     });
   }
@@ -210,46 +253,11 @@ export class Pool<Connection> {
   #dispatch(now: number = this.#fittings.clock.now()): void {
     if (this.#isEnding()) return;
     if (this.#phase.kind === 'open') {
-      while (this.#line.length > 0 && this.#serveNext(now));
+      this.#usher.serve(now);
       if (this.#line.length > 0) this.#stock.checkStale(now);
     }
     this.#stock.grow(now);
     if (this.#stock.size > 0) this.#upkeep.start();
-  }
-
-  #serveNext(now: number): boolean {
-    const slot = this.#stock.fit(now);
-    const waiter = slot === undefined ? undefined : this.#line.next(now);
-    if (slot === undefined || waiter === undefined) return false;
-    this.#lend(slot, waiter.request, now);
-    this.#ledger.lent(now - waiter.since, now);
-    waiter.settle({ kind: 'served', slot });
-    return true;
-  }
-
-  #lend(slot: Slot<Connection>, request: AcquireRequest, now: number): void {
-    this.#stock.lend(slot, request, now);
-    request.owner?.admit();
-  }
-
-  #refused(error: LifeguardError, waitedMillis: number): LifeguardError {
-    const { settings, clock } = this.#fittings;
-    this.#ledger.refused(error.code, waitedMillis, clock.now());
-    const { length: waiting } = this.#line;
-    publish('lifeguard:pool:refused', () => ({ pool: settings.name, code: error.code, waitedMillis, waiting }));
-    return error;
-  }
-
-  #refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
-    const { name, groups } = this.#fittings.settings;
-    if (this.#isEnding()) return poolClosed(name);
-    if (request.signal?.aborted === true) return aborted(name, request.signal.reason);
-    if (request.deadline !== undefined && request.deadline <= now) return pastDeadline(name);
-    if (request.group !== undefined && !groups.has(request.group))
-      return unknownGroup(name, request.group, [...groups.keys()]);
-    const { health } = this.#stock;
-    if (health.kind !== 'broken' || !this.#stock.isBare()) return undefined;
-    return unavailable(this.figures(), health.error, this.#fittings.seam.isPermanent(health.error));
   }
 
   #roomOf(group: string): number {

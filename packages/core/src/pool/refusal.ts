@@ -87,12 +87,12 @@ export function notReady(figures: PoolFigures, millis: number, cause: unknown): 
   return new LifeguardError('ERR_LIFEGUARD_UNAVAILABLE', message, details);
 }
 
-function advice({ leased, tending, idle, connecting, max, size }: PoolFigures, failure: unknown): string {
+function advice({ leased, lanes, tending, idle, connecting, max, size }: PoolFigures, failure: unknown): string {
   if (failure !== undefined) return `New connections fail at present (${nameOf(failure)}, attached as the cause).`;
   if (idle > 0) return 'Connections are idle: the pool is paused, or the group of the caller is at its limit.';
-  if (connecting > 0 && leased === 0) return 'No connection is open yet: the server takes long to accept them.';
-  if (leased >= max)
-    return 'All are leased: look for what holds them without querying (snapshot().held), then for slow statements; a greater max comes last.';
+  if (connecting > 0 && leased + lanes === 0) return 'No connection is open yet: the server takes long to accept them.';
+  if (leased + lanes >= max)
+    return `All are ${lanes > 0 ? 'leased or shared' : 'leased'}: look for what holds them without querying (snapshot().held), then for slow statements; a greater max comes last.`;
   if (tending > 0)
     return 'Connections are being checked, cleaned or interrupted: look for statements that are given up while they run, and for a network that loses answers.';
   return `Of ${size} places some are still being closed by the server.`;

@@ -41,11 +41,17 @@ export class Retirement {
 
   /** Why this one may not be kept, or undefined. */
   of(slot: Slot<unknown>, now: number): CloseReason | undefined {
-    if (slot.generation !== this.#generation.number) return 'invalidated';
-    if (now >= slot.expiresAt) return 'lifetime';
+    const reason = this.whileInUse(slot, now);
+    if (reason !== undefined) return reason;
     const { maxUses } = this.#settings;
     if (maxUses > 0 && slot.uses >= maxUses) return 'max-uses';
     return this.#roster.size > this.#bounds.max && this.isSurplus() ? 'surplus' : undefined;
+  }
+
+  /** Why a lane takes nobody on any more. The use that it is goes on, and what is too many goes when it is idle. */
+  whileInUse(slot: Slot<unknown>, now: number): CloseReason | undefined {
+    if (slot.generation !== this.#generation.number) return 'invalidated';
+    return now >= slot.expiresAt ? 'lifetime' : undefined;
   }
 
   /** Beyond `max` a connection lives only while there is a line for it. */
@@ -62,10 +68,10 @@ export class Retirement {
     return max + overflow + (oldestWait >= reserveAfterMillis ? reserve : 0);
   }
 
-  /** Used so lately that it may be lent without a check. */
-  isFresh(slot: Slot<unknown>, now: number): boolean {
+  /** Idle for so short a time that it may be lent without a check. */
+  isFresh(idleSince: number, now: number): boolean {
     const { validateAfterIdleMillis } = this.#settings;
-    return validateAfterIdleMillis === 0 || now - slot.state.since <= validateAfterIdleMillis;
+    return validateAfterIdleMillis === 0 || now - idleSince <= validateAfterIdleMillis;
   }
 
   isIdleForLong(slot: Slot<unknown>, now: number): boolean {

@@ -6,7 +6,7 @@ import { type Census, census, type Holder, type Slot, type SlotState } from './s
 export class Roster<Connection> {
   readonly #seam: Pick<Seam<Connection>, 'wake'>;
   readonly #slots = new Set<Slot<Connection>>();
-  /** Bottom first. Holds exactly the slots whose state is idle. */
+  /** Bottom first, and the longer idle the lower. Holds exactly the slots whose state is idle. */
   readonly #idle: Slot<Connection>[] = [];
 
   constructor(seam: Pick<Seam<Connection>, 'wake'>) {
@@ -40,9 +40,12 @@ export class Roster<Connection> {
     return state;
   }
 
-  shelve(slot: Slot<Connection>, connection: Connection, now: number): void {
-    slot.move({ kind: 'idle', since: now, connection });
-    this.#idle.push(slot);
+  /** An empty lane is idle since its last place was left: it may belong below others. */
+  shelve(slot: Slot<Connection>, connection: Connection, since: number): void {
+    slot.move({ kind: 'idle', since, connection });
+    const top = this.top();
+    if (top === undefined || top.state.since <= since) this.#idle.push(slot);
+    else this.#idle.splice(this.#idle.findLastIndex(({ state }) => state.since <= since) + 1, 0, slot);
   }
 
   add(slot: Slot<Connection>): void {
@@ -56,8 +59,8 @@ export class Roster<Connection> {
 
   /** Open connections, whoever has them. */
   live(): number {
-    const { idle, leased, tending } = this.census();
-    return idle + leased + tending;
+    const { idle, leased, lanes, tending } = this.census();
+    return idle + leased + lanes + tending;
   }
 
   census(): Census {
@@ -85,8 +88,8 @@ export class Roster<Connection> {
   }
 
   figures({ now, ...given }: { pool: string; max: number; waiting: number; now: number }): PoolFigures {
-    const { connecting, idle, leased, tending, closing } = this.census();
-    const numbers = { ...given, size: this.size, connecting, idle, leased, tending, closing };
+    const { connecting, idle, leased, lanes, tending, closing } = this.census();
+    const numbers = { ...given, size: this.size, connecting, idle, leased, lanes, tending, closing };
     const longest = this.#longestLease();
     if (longest === undefined) return numbers;
     return { ...numbers, longest: { name: longest.holder.name, heldMillis: now - longest.since } };

@@ -5,10 +5,11 @@ import type { CloseReason } from './seam.ts';
  *
  * ```
  *   connecting ──▶ idle ◀──▶ leased       what has become fit is idle, if only until the line is served
- *       │          ▲ │         │
- *       │          │ ▼         │          tending: the house itself has the connection,
- *       │        tending ◀─────┤          to check, clean or interrupt it
- *       ▼           ▼          ▼
+ *       │         ▲ │ ▲        │
+ *       │         │ │ └▶ lane  │          lane: shared by many for a statement each; idle again when it is empty
+ *       │         │ ▼     │    │          tending: the house itself has the connection,
+ *       │       tending ◀─┼────┤          to check, clean or interrupt it
+ *       ▼           ▼     ▼    ▼
  *       └───────▶ closing ──▶ closed      closing ends when the *server* has closed its side
  * ```
  */
@@ -16,6 +17,7 @@ export type SlotState<Connection> =
   | Connecting<Connection>
   | { readonly kind: 'idle'; readonly since: number; readonly connection: Connection }
   | { readonly kind: 'leased'; readonly since: number; readonly connection: Connection; readonly holder: Holder }
+  | Lane<Connection>
   | { readonly kind: 'tending'; readonly since: number; readonly connection: Connection; readonly task: Task }
   | Closing<Connection>
   | { readonly kind: 'closed'; readonly since: number };
@@ -28,6 +30,24 @@ export interface Connecting<Connection> {
   readonly dial: Promise<Connection>;
   /** From the login on: it is open, and is still being introduced (`onConnect`). */
   readonly connection: Connection | undefined;
+}
+
+/** Places that a lane has: what the loss of one connection may cost, at most. */
+export const DEPTH = 64;
+
+/** What changes with every statement is changed in place: nothing is made for a place. */
+export interface Lane<Connection> {
+  readonly kind: 'lane';
+  readonly since: number;
+  readonly connection: Connection;
+  /** Taken now. A lane without any is as good as an idle connection. */
+  places: number;
+  /** When a place was last left, or the first one taken. */
+  progressAt: number;
+  /** Since when there were places taken without a break, as far as that has not been accounted for. */
+  busySince: number;
+  /** Why it takes nobody on any more: what becomes of it when its last place is left. */
+  ending: CloseReason | undefined;
 }
 
 export interface Closing<Connection> {
@@ -56,8 +76,9 @@ type Kind = SlotState<unknown>['kind'];
 
 const MOVES: Readonly<Record<Kind, readonly Kind[]>> = {
   connecting: ['connecting', 'idle', 'closing', 'closed'],
-  idle: ['leased', 'tending', 'closing'],
+  idle: ['leased', 'lane', 'tending', 'closing'],
   leased: ['idle', 'tending', 'closing'],
+  lane: ['idle', 'closing'],
   tending: ['idle', 'closing'],
   closing: ['closing', 'closed'],
   closed: [],
@@ -107,6 +128,9 @@ export interface Census {
   connecting: number;
   idle: number;
   leased: number;
+  lanes: number;
+  /** Places taken on them. */
+  onLanes: number;
   tending: number;
   closing: number;
   /** Among those closing. */
@@ -114,9 +138,23 @@ export interface Census {
 }
 
 export function census(slots: Iterable<Slot<unknown>>): Census {
-  const count: Census = { connecting: 0, idle: 0, leased: 0, tending: 0, closing: 0, overdue: 0 };
+  const count: Census = {
+    connecting: 0,
+    idle: 0,
+    leased: 0,
+    lanes: 0,
+    onLanes: 0,
+    tending: 0,
+    closing: 0,
+    overdue: 0,
+  };
   for (const { state } of slots) {
     if (state.kind === 'closed') continue;
+    if (state.kind === 'lane') {
+      count.lanes += 1;
+      count.onLanes += state.places;
+      continue;
+    }
     count[state.kind] += 1;
     if (state.kind === 'closing' && state.overdue) count.overdue += 1;
   }

@@ -14,6 +14,10 @@ export interface PoolSnapshot {
   readonly connecting: number;
   readonly idle: number;
   readonly leased: number;
+  /** Shared by single statements of many callers, or empty and ready for that. */
+  readonly lanes: number;
+  /** Statements on lanes now. */
+  readonly onLanes: number;
   /** In the house's own hands: being checked, cleaned or interrupted. */
   readonly tending: number;
   readonly closing: number;
@@ -21,12 +25,15 @@ export interface PoolSnapshot {
   readonly overdue: number;
   readonly waiting: number;
   readonly oldestWaitMillis: number;
+  /** For a lease, or for a place on a lane. */
   readonly wait: Quantiles;
   readonly hold: Quantiles;
   /** Time in which leases were held and nothing ran on them, by the name of their scope. */
   readonly held: Readonly<Record<string, HeldTime>>;
   /** Leases given since the pool was made. So are all counts below. */
   readonly acquired: number;
+  /** Places given on lanes. */
+  readonly boarded: number;
   /** Callers whose time was up before there was a connection for them: the pool's limit or their own. */
   readonly timeouts: number;
   /** Callers whose signal was aborted before there was a connection for them. */
@@ -41,7 +48,7 @@ export interface PoolSnapshot {
   /** Leases that came back while a statement ran, so that it was cancelled. */
   readonly cancels: number;
   readonly commits: { readonly committed: number; readonly notCommitted: number; readonly unknown: number };
-  /** Share of `max` that is held, 0 to 1 and above with overflow. */
+  /** Share of `max` that is held, 0 to 1 and above with overflow. A lane is held while a place on it is taken. */
   readonly utilisation: number;
   /** Leases asked for per second. */
   readonly arrivalsPerSecond: number;

@@ -3,10 +3,12 @@ import { publish } from '../events.ts';
 import { Checks } from './checks.ts';
 import { Closer } from './closer.ts';
 import type { Health } from './growth.ts';
+import { Lanes } from './lanes.ts';
 import type { Fittings } from './pool-settings.ts';
 import { type Bounds, Retirement } from './retirement.ts';
 import { Roster } from './roster.ts';
 import type { CloseReason } from './seam.ts';
+import { Shelf } from './shelf.ts';
 import type { Census, Holder, Slot, Task } from './slot.ts';
 import { Supply } from './supply.ts';
 import { Tending } from './tending.ts';
@@ -17,7 +19,9 @@ export interface StockEnds {
   changed(): void;
   opened(): void;
   dialFailed(error: unknown, permanent: boolean): void;
-  /** Callers whom one more connection would help. */
+  /** Time in which places were taken on a lane. */
+  onLane(millis: number, now: number): void;
+  /** How many connections those who wait could put to use. */
   servable(): number;
   /** How long the first in the line has waited; undefined while there is no line. */
   oldestWait(): number | undefined;
@@ -29,10 +33,12 @@ export interface StockEnds {
 
 /** The connections themselves: opened, kept fit, retired and seen off. Who gets them is the pool's affair. */
 export class Stock<Connection> {
+  readonly lanes: Lanes<Connection>;
   readonly #fittings: Fittings<Connection>;
   readonly #ends: StockEnds;
   readonly #roster: Roster<Connection>;
   readonly #retirement: Retirement;
+  readonly #shelf: Shelf<Connection>;
   readonly #supply: Supply<Connection>;
   readonly #tending: Tending<Connection>;
   readonly #checks: Checks<Connection>;
@@ -45,12 +51,15 @@ export class Stock<Connection> {
     this.#retirement = new Retirement(fittings, this.#roster, () => ends.oldestWait());
     this.#closer = new Closer(fittings, this.#roster, (slot) => this.#onClosed(slot));
     const ground = { roster: this.#roster, retirement: this.#retirement, closer: this.#closer };
+    this.#shelf = new Shelf(fittings, ground, () => ends.isEnding());
+    this.lanes = new Lanes(fittings, { ...ground, shelf: this.#shelf }, (millis, now) => ends.onLane(millis, now));
     this.#supply = new Supply(fittings, ground, {
       changed: () => ends.changed(),
       opened: (slot, connection) => this.#onOpened(slot, connection),
       dialFailed: (error, permanent) => this.#onDialFailed(error, permanent),
       lost: (slot, error) => this.#onLost(slot, error),
-      servable: () => ends.servable(),
+      // What lies idle is made a lane of by the next one who boards; and those who wait come first.
+      servable: () => Math.max(ends.servable(), this.#roster.top() === undefined ? this.lanes.wanted : 0),
       isReadyAwaited: () => ends.isReadyAwaited(),
     });
     this.#tending = new Tending(fittings, {
@@ -123,20 +132,14 @@ export class Stock<Connection> {
     this.#supply.grow(now);
   }
 
-  /** Whether the connection on top has lain for so long that the machine may have slept meanwhile. */
+  /** Whether what would be lent next has lain for so long that the machine may have slept meanwhile. */
   isRested(now: number): boolean {
-    const top = this.#roster.top();
-    return top !== undefined && now - top.state.since > RESTED_MILLIS;
+    return this.#shelf.isRested(now) ?? this.lanes.isRested(now);
   }
 
-  /** The connection on top, if it may be lent as it is. What may not be kept is retired on the way. */
+  /** An idle connection that may be lent as it is. An empty lane is as good where there is no other. */
   fit(now: number): Slot<Connection> | undefined {
-    for (let slot = this.#roster.top(); slot !== undefined; slot = this.#roster.top()) {
-      const reason = this.#retirement.of(slot, now);
-      if (reason === undefined) return this.#retirement.isFresh(slot, now) ? slot : undefined;
-      this.#retire(slot, reason);
-    }
-    return undefined;
+    return this.#shelf.fit(now) ?? (this.lanes.yieldOne(now) ? this.#shelf.fit(now) : undefined);
   }
 
   lend(slot: Slot<Connection>, holder: Holder, now: number): void {
@@ -145,18 +148,25 @@ export class Stock<Connection> {
     slot.uses += 1;
   }
 
+  /** The lane for one more. Where a further lane is wanted: what is idle is checked for it, or one is dialled. */
+  laneFor(now: number): Slot<Connection> | undefined {
+    const { wanted } = this.lanes;
+    const lane = this.lanes.choose(now);
+    if (this.lanes.wanted > wanted) {
+      this.#checks.serve(now, 1);
+      this.#supply.grow(now);
+    }
+    return lane;
+  }
+
   /** A lease has ended: what becomes of its connection is said next. */
   gaveBack(slot: Slot<Connection>, heldMillis: number, now: number): void {
     slot.usedAt = now;
     this.#supply.gaveBack(now, heldMillis);
   }
 
-  /** A connection has become fit: it is idle now, unless its time has come. */
-  keep(slot: Slot<Connection>, now: number, connection: Connection = slot.connection): void {
-    this.#roster.shelve(slot, connection, now);
-    const reason = this.#ends.isEnding() ? 'pool-closed' : this.#retirement.of(slot, now);
-    if (reason === undefined) this.#fittings.seam.rest(connection);
-    else this.#retire(slot, reason);
+  keep(slot: Slot<Connection>, now: number): void {
+    this.#shelf.keep(slot, now);
   }
 
   tend(slot: Slot<Connection>, task: Task): void {
@@ -173,8 +183,11 @@ export class Stock<Connection> {
   }
 
   /** Something was wrong that may be wrong with all: whatever is idle is checked before it is lent. */
-  suspectAll(): void {
-    this.#checks.suspectAll();
+  suspectAll(restingBefore: number = Number.POSITIVE_INFINITY): void {
+    const now = this.#fittings.clock.now();
+    this.lanes.yieldAll(now);
+    this.lanes.suspect(restingBefore, now);
+    this.#checks.suspectAll(restingBefore);
   }
 
   /** What a failed statement, or a lost connection, says about the others. */
@@ -193,23 +206,27 @@ export class Stock<Connection> {
     const { settings, clock } = this.#fittings;
     this.#retirement.newGeneration(clock.now());
     publish('lifeguard:pool:invalidated', () => ({ pool: settings.name, reason }));
-    for (const slot of [...this.#roster.idle]) this.#retire(slot, 'invalidated');
+    this.lanes.yieldAll(clock.now());
+    this.#shelf.retireAll('invalidated');
   }
 
   resize(min: number, max: number): void {
     this.#retirement.resize(min, max);
-    for (const slot of [...this.#roster.idle]) if (this.#retirement.isSurplus()) this.#retire(slot, 'surplus');
+    this.lanes.resized();
+    if (this.#retirement.isSurplus()) this.lanes.yieldAll(this.#fittings.clock.now());
+    for (const slot of [...this.#roster.idle]) if (this.#retirement.isSurplus()) this.#shelf.retire(slot, 'surplus');
   }
 
   /** Called by the upkeep: what only time brings about. */
   tick(now: number): void {
     this.#supply.tick(now);
+    this.lanes.tick(now);
     for (const slot of [...this.#roster.idle]) {
       // A subscriber may have taken it while one before it was closed.
       if (slot.state.kind !== 'idle') continue;
       const reason = this.#retirement.of(slot, now);
-      if (reason !== undefined) this.#retire(slot, reason);
-      else if (this.#retirement.isIdleForLong(slot, now)) this.#retire(slot, 'idle');
+      if (reason !== undefined) this.#shelf.retire(slot, reason);
+      else if (this.#retirement.isIdleForLong(slot, now)) this.#shelf.retire(slot, 'idle');
       else if (this.#retirement.isDueForKeepalive(slot, now)) this.#checks.begin(slot);
     }
     this.#closer.enforceCap(this.#roster.slots);
@@ -218,13 +235,16 @@ export class Stock<Connection> {
   /** No more dials; whatever is idle or on its way goes. */
   end(): void {
     this.#supply.stop();
-    for (const slot of [...this.#roster.idle]) this.#retire(slot, 'pool-closed');
+    this.lanes.endAll('pool-closed');
+    this.#shelf.retireAll('pool-closed');
   }
 
-  /** Closes what is still leased or tended, under its holder's hands. */
+  /** Closes what is still leased, shared or tended, under its holders' hands. */
   endByForce(): void {
     for (const slot of [...this.#roster.slots]) {
-      if (slot.state.kind === 'leased' || slot.state.kind === 'tending') this.close(slot, 'pool-closed');
+      const { kind } = slot.state;
+      if (kind === 'lane') this.lanes.cut(slot, 'pool-closed');
+      else if (kind === 'leased' || kind === 'tending') this.close(slot, 'pool-closed');
     }
   }
 
@@ -232,15 +252,8 @@ export class Stock<Connection> {
     this.#closer.cutOffAll(this.#roster.slots);
   }
 
-  /** Harmless for one that is not idle any more: subscribers to the end of another may have taken it. */
-  #retire(slot: Slot<Connection>, reason: CloseReason, error?: unknown): void {
-    if (slot.state.kind !== 'idle') return;
-    this.#roster.unshelve(slot);
-    this.#closer.close(slot, reason, error);
-  }
-
   #onOpened(slot: Slot<Connection>, connection: Connection): void {
-    this.keep(slot, this.#fittings.clock.now(), connection);
+    this.#shelf.keep(slot, this.#fittings.clock.now(), connection);
     this.#ends.opened();
     this.#ends.changed();
   }
@@ -253,8 +266,9 @@ export class Stock<Connection> {
   /** The server or the network ended it. One that is in somebody's hands is closed when they let go of it. */
   #onLost(slot: Slot<Connection>, error: unknown): void {
     const { kind } = slot.state;
-    if (kind !== 'idle' && kind !== 'leased') return;
-    if (kind === 'idle') this.#retire(slot, 'lost', error);
+    if (kind !== 'idle' && kind !== 'leased' && kind !== 'lane') return;
+    if (kind === 'idle') this.#shelf.retire(slot, 'lost', error);
+    if (kind === 'lane') this.lanes.end(slot, 'lost', error);
     this.learn(slot, error);
     this.#ends.changed();
   }
@@ -266,7 +280,7 @@ export class Stock<Connection> {
 
   #onTendingFailed(slot: Slot<Connection>, reason: CloseReason, error: unknown): void {
     // Not those that were opened meanwhile: where every check fails, dialling and checking would never end.
-    if (reason === 'check-failed') this.#checks.suspectAll(slot.state.since);
+    if (reason === 'check-failed') this.suspectAll(slot.state.since);
     this.#closer.close(slot, reason, error);
     this.#ends.changed();
   }
@@ -278,6 +292,3 @@ export class Stock<Connection> {
 }
 
 const STALE_AFTER_MILLIS = 5_000;
-
-/** Under load connections rest for less, and need no look at a second clock. */
-const RESTED_MILLIS = 50;

@@ -1,11 +1,11 @@
 import { nameOf } from '../errors.ts';
 import { publish } from '../events.ts';
-import type { Closer } from './closer.ts';
 import { Dialer } from './dialer.ts';
 import { Growth, type Health } from './growth.ts';
 import type { Fittings } from './pool-settings.ts';
 import type { Retirement } from './retirement.ts';
 import type { Roster } from './roster.ts';
+import type { Ground } from './shelf.ts';
 import type { Slot } from './slot.ts';
 
 /** What the supply asks of the stock, and tells it. */
@@ -15,17 +15,10 @@ export interface SupplyEnds<Connection> {
   opened(slot: Slot<Connection>, connection: Connection): void;
   dialFailed(error: unknown, permanent: boolean): void;
   lost(slot: Slot<Connection>, error: unknown): void;
-  /** Callers whom one more connection would help. */
+  /** How many more connections would be of help. */
   servable(): number;
   /** Whether somebody awaits that the pool is ready. */
   isReadyAwaited(): boolean;
-}
-
-/** What a supply works on beside the fittings. */
-interface Ground<Connection> {
-  readonly roster: Roster<Connection>;
-  readonly retirement: Retirement;
-  readonly closer: Closer<Connection>;
 }
 
 /** Where connections come from: how many are called for, what the server says to dials, since when all is well. */
@@ -89,8 +82,8 @@ export class Supply<Connection> {
   grow(now: number): void {
     const room = this.#retirement.ceiling() - this.#roster.size;
     if (room <= 0) return;
-    const { connecting, idle, leased, tending } = this.#roster.census();
-    const live = idle + leased + tending;
+    const { connecting, idle, leased, lanes, tending } = this.#roster.census();
+    const live = idle + leased + lanes + tending;
     // A broken server is probed on: whoever comes next shall not have to find out that it is back.
     const minimum = Math.max(this.minimum(), this.health.kind === 'broken' ? 1 : 0);
     const waiting = this.#ends.servable();

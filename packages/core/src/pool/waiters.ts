@@ -1,5 +1,6 @@
 import { DeadlineEntry } from '../deadline-wheel.ts';
-import type { Holder, Slot } from './slot.ts';
+import type { Boarding } from './lanes.ts';
+import { DEPTH, type Holder, type Slot } from './slot.ts';
 
 export type Priority = 'high' | 'normal' | 'low';
 
@@ -35,13 +36,17 @@ export class Owner {
 }
 
 /** What a caller asks for. Without a deadline it waits as long as the pool's own limit says. */
-export interface AcquireRequest extends Holder {
-  readonly owner?: Owner | undefined;
+export interface AcquireRequest extends Holder, Boarding {
   readonly priority?: Priority | undefined;
-  /** An instant on the pool's clock. */
-  readonly deadline?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
+  /** Content with a place on a lane. Not so with a group: a bulkhead counts connections. */
+  readonly shares?: boolean | undefined;
 }
+
+/** Those who would share a connection, in a section of their own: what serves them all would serve one of the others. */
+export const SHARING: unique symbol = Symbol('sharing');
+
+/** The part of the line that a waiter stands in: its group's, that of those who named none, or that of the sharing. */
+export type Section = string | undefined | typeof SHARING;
 
 export type Outcome<Connection> =
   | { readonly kind: 'served'; readonly slot: Slot<Connection> }
@@ -50,6 +55,7 @@ export type Outcome<Connection> =
 /** One caller in the line. Settled once, whoever comes first: a slot, the deadline, the signal, a refusal. */
 export class Waiter<Connection> extends DeadlineEntry {
   readonly request: AcquireRequest;
+  readonly section: Section;
   readonly since: number;
   readonly promise: Promise<Slot<Connection>>;
   /** Links of the queue it stands in. */
@@ -63,9 +69,14 @@ export class Waiter<Connection> extends DeadlineEntry {
   #reject!: (error: unknown) => void;
   readonly #ends: WaiterEnds<Connection>;
 
-  constructor(request: AcquireRequest, { ticket, since }: Arrival, ends: WaiterEnds<Connection>) {
+  constructor(
+    request: AcquireRequest,
+    { ticket, since, section = request.group }: Arrival,
+    ends: WaiterEnds<Connection>,
+  ) {
     super();
     this.request = request;
+    this.section = section;
     this.ticket = ticket;
     this.since = since;
     this.#ends = ends;
@@ -92,10 +103,11 @@ export class Waiter<Connection> extends DeadlineEntry {
   }
 }
 
-/** Its place in the order of arrival, and when that was. */
+/** Its place in the order of arrival, when that was, and where it stands if not with its group. */
 interface Arrival {
   readonly ticket: number;
   readonly since: number;
+  readonly section?: Section;
 }
 
 export interface WaiterEnds<Connection> {
@@ -130,7 +142,7 @@ class Queue<Connection> {
   }
 }
 
-/** The queues of one group, most urgent first. */
+/** The queues of one section, most urgent first. */
 type Ranked<Connection> = readonly Queue<Connection>[];
 
 const RANKS = 6;
@@ -146,12 +158,12 @@ function rankOf(request: AcquireRequest): number {
 }
 
 /**
- * Everybody who waits. A group at its limit must not hold up the others, so each group has queues of its own, and the
+ * Everybody who waits. A group at its limit must not hold up the others, so each section has queues of its own, and the
  * next one is the earliest ticket among the heads: the number of groups bounds the work, not the number of waiters.
  */
 export class Waiters<Connection> {
-  /** By name; those who named none are a group without a limit. */
-  readonly #groups = new Map<string | undefined, Ranked<Connection>>();
+  /** Of these only the groups, which have a name, have a limit. */
+  readonly #sections = new Map<Section, Ranked<Connection>>();
   /** Of all queues together, as `Map.size` is of all buckets. */
   #length = 0;
 
@@ -159,21 +171,21 @@ export class Waiters<Connection> {
     return this.#length;
   }
 
-  /** Those of one group, or of all who named none. */
-  lengthOf(group: string | undefined): number {
-    return this.#groups.get(group)?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+  lengthOf(section: Section): number {
+    const queues = this.#sections.get(section);
+    return queues === undefined ? 0 : standingIn(queues);
   }
 
-  /** Those of a group who were never given a connection and stand before a newcomer of this priority. */
-  newcomersAhead(group: string | undefined, priority: Priority = 'low'): number {
-    const queues = this.#groups.get(group);
+  /** Those of a section who were never given a connection and stand before a newcomer of this priority. */
+  newcomersAhead(section: Section, priority: Priority = 'low'): number {
+    const queues = this.#sections.get(section);
     let sum = 0;
     for (let rank = 1; rank <= PRIORITY_RANK[priority] + 1; rank += 2) sum += queues?.[rank]?.length ?? 0;
     return sum;
   }
 
   enqueue(waiter: Waiter<Connection>): void {
-    const queue = this.#queuesOf(waiter.request.group)[rankOf(waiter.request)];
+    const queue = this.#queuesOf(waiter.section)[rankOf(waiter.request)];
     if (queue === undefined) throw new Error(`bug: there is no queue for priority ${String(waiter.request.priority)}`);
     queue.push(waiter);
     this.#length += 1;
@@ -187,14 +199,24 @@ export class Waiters<Connection> {
     return true;
   }
 
-  /** How many could be served if there were connections enough: a bulkhead's limit is not moved by a dial. */
+  /**
+   * How many connections could be put to use: a bulkhead's limit is not moved by a dial, and one connection serves as
+   * many of the sharing as a lane has places.
+   */
   servable(roomOf: (group: string) => number): number {
     let sum = 0;
-    for (const [group, queues] of this.#groups) {
-      const standing = queues.reduce((count, queue) => count + queue.length, 0);
-      sum += group === undefined || standing === 0 ? standing : Math.min(standing, roomOf(group));
+    for (const [section, queues] of this.#sections) {
+      const standing = standingIn(queues);
+      if (standing === 0 || section === undefined) sum += standing;
+      else if (section === SHARING) sum += Math.ceil(standing / DEPTH);
+      else sum += Math.min(standing, roomOf(section));
     }
     return sum;
+  }
+
+  /** The next of those who would share. */
+  nextSharing(): Waiter<Connection> | undefined {
+    return this.#sections.get(SHARING)?.find(({ head }) => head !== undefined)?.head;
   }
 
   /** The one to be served next, among the groups that have room. */
@@ -210,7 +232,7 @@ export class Waiters<Connection> {
   oldest(): Waiter<Connection> | undefined {
     if (this.#length === 0) return undefined;
     let oldest: Waiter<Connection> | undefined;
-    for (const queues of this.#groups.values()) {
+    for (const queues of this.#sections.values()) {
       for (const { head } of queues) {
         if (head !== undefined && (oldest === undefined || head.ticket < oldest.ticket)) oldest = head;
       }
@@ -218,9 +240,9 @@ export class Waiters<Connection> {
     return oldest;
   }
 
-  /** The newcomer of a group who has stood here for the longest time. */
-  oldestNewcomer(group: string | undefined): Waiter<Connection> | undefined {
-    const queues = this.#groups.get(group);
+  /** The newcomer of a section who has stood here for the longest time. */
+  oldestNewcomer(section: Section): Waiter<Connection> | undefined {
+    const queues = this.#sections.get(section);
     let oldest: Waiter<Connection> | undefined;
     for (let rank = 1; rank < RANKS; rank += 2) {
       const head = queues?.[rank]?.head;
@@ -231,20 +253,26 @@ export class Waiters<Connection> {
 
   #earliest(rank: number, roomOf: (group: string) => number): Waiter<Connection> | undefined {
     let best: Waiter<Connection> | undefined;
-    for (const [group, queues] of this.#groups) {
+    for (const [section, queues] of this.#sections) {
       const head = queues[rank]?.head;
       if (head === undefined || (best !== undefined && best.ticket < head.ticket)) continue;
-      if (group === undefined || roomOf(group) > 0) best = head;
+      if (typeof section !== 'string' || roomOf(section) > 0) best = head;
     }
     return best;
   }
 
-  #queuesOf(group: string | undefined): Ranked<Connection> {
-    let queues = this.#groups.get(group);
+  #queuesOf(section: Section): Ranked<Connection> {
+    let queues = this.#sections.get(section);
     if (queues === undefined) {
       queues = Array.from({ length: RANKS }, () => new Queue<Connection>());
-      this.#groups.set(group, queues);
+      this.#sections.set(section, queues);
     }
     return queues;
   }
+}
+
+function standingIn<Connection>(queues: Ranked<Connection>): number {
+  let sum = 0;
+  for (const { length } of queues) sum += length;
+  return sum;
 }

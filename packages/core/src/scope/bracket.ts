@@ -1,7 +1,7 @@
 import type { Phase } from '../pg/failure.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
-import type { GroupAnswer } from '../pg/sync-group.ts';
+import type { Group, GroupAnswer } from '../pg/sync-group.ts';
 import { armedMillis, withSlack } from './arming.ts';
 import type { BracketState } from './bracket-state.ts';
 import { Conclusion } from './conclusion.ts';
@@ -9,8 +9,8 @@ import { houseLimits } from './deadline.ts';
 import { type Ending, refusalAfter } from './ending.ts';
 import type { Ground } from './ground.ts';
 import type { Hold } from './hold.ts';
-import type { Lender } from './lender.ts';
-import { takenAway } from './lender.ts';
+import { interruption } from './interruption.ts';
+import { type Lender, takenAway } from './lender.ts';
 import type { Limits } from './patience.ts';
 import { type Place, type Plan, Prelude, type Step } from './prelude.ts';
 import { TimeWatch } from './time-watch.ts';
@@ -51,6 +51,10 @@ export class Bracket {
     });
     this.#gone.promise.catch(() => undefined);
     this.#watch.start();
+  }
+
+  get isFresh(): boolean {
+    return this.#state.kind === 'fresh';
   }
 
   get ending(): Ending | undefined {
@@ -233,12 +237,10 @@ export class Bracket {
       this.#watch.look(this.trouble);
       throw error;
     }
-    if (this.#state.kind === 'over')
-      throw hold.lastFailure === undefined ? cutShort(this.plan.name, undefined) : this.trouble;
+    if (this.#state.kind === 'over') throw interruption(this.#state.ending, hold.lastFailure, this.plan.name);
     this.#observe(hold, hold.lastFailure);
     this.#watch.look(this.trouble);
-    const { ending } = this;
-    if (ending !== undefined && ending.kind !== 'committed') throw ending.error;
+    if (this.ending !== undefined && this.ending.kind !== 'committed') throw this.ending.error;
     return answer;
   }
 
@@ -292,9 +294,6 @@ export class Bracket {
 }
 
 /** What travels in one packet: our own steps, and the user's statements behind them. */
-interface Trip {
-  readonly steps: readonly Step[];
-  readonly statements: readonly Statement[];
-}
+type Trip = Pick<Group, 'statements'> & { readonly steps: readonly Step[] };
 
 const ROLLBACK: Statement = Object.freeze({ text: 'ROLLBACK' });

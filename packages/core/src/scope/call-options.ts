@@ -14,12 +14,20 @@ export interface CallOptions {
   readonly group?: string | undefined;
   /** Who goes first when there is a line. @default normal */
   readonly priority?: Priority | undefined;
+  /**
+   * Whether it may share a connection with others. `true`: also where its text does not show that it only reads, takes no
+   * locks and is quick, and a caller knows that it is harmless. `false`: never. @default as the pool's option `lane` and the text say
+   */
+  readonly lane?: boolean | undefined;
   /** The unit of work that asks: once it was given a connection, it goes ahead of newcomers, and is not shed. @default none */
   readonly owner?: Owner | undefined;
 }
 
 /** How long one statement on a lease, or `ready()`, may take. */
 export type LimitOptions = Pick<CallOptions, 'signal' | 'timeoutMillis'>;
+
+/** How one statement of a scope is run. */
+export type StatementOptions = Pick<CallOptions, 'signal' | 'timeoutMillis' | 'lane'>;
 
 /** All parts are own ones, so that a polluted prototype cannot fill an absent one. */
 export const NO_OPTIONS: CallOptions = Object.freeze({
@@ -28,10 +36,12 @@ export const NO_OPTIONS: CallOptions = Object.freeze({
   name: undefined,
   group: undefined,
   priority: undefined,
+  lane: undefined,
   owner: undefined,
 });
 
 export const UNLIMITED: LimitOptions = Object.freeze({ signal: undefined, timeoutMillis: undefined });
+const ANYHOW: StatementOptions = Object.freeze({ ...UNLIMITED, lane: undefined });
 
 const PRIORITIES: ReadonlySet<unknown> = new Set(['high', 'normal', 'low', undefined]);
 
@@ -42,13 +52,21 @@ export function limitsOf(options: CallOptions): LimitOptions {
   return { signal, timeoutMillis };
 }
 
+/** The same for a statement of a scope. */
+export function callLimitsOf(options: CallOptions): StatementOptions {
+  if (options === NO_OPTIONS) return UNLIMITED;
+  const { signal, timeoutMillis, lane } = checkCall(options);
+  return { signal, timeoutMillis, lane };
+}
+
 export function checkCall(given: CallOptions): CallOptions {
   const options = ownOptions(given, NO_OPTIONS, refuse);
   refuseBadLimits(options);
-  const { name, group, priority, owner } = options;
+  const { name, group, priority, owner, lane } = options;
   if (name !== undefined && !isText(name)) refuse('name must be a string that is not empty');
   if (group !== undefined && !isText(group)) refuse('group must be a string that is not empty');
   if (!PRIORITIES.has(priority)) refuse('priority must be "high", "normal" or "low"');
+  refuseBadLane({ lane });
   if (owner !== undefined && !(owner instanceof Owner)) refuse('owner must be an Owner: new Owner()');
   return options;
 }
@@ -59,6 +77,16 @@ export function checkLimits(given: LimitOptions): LimitOptions {
     refuse(`${complaint}; it takes signal and timeoutMillis`),
   );
   refuseBadLimits(options);
+  return options;
+}
+
+export function checkStatement(given: StatementOptions): StatementOptions {
+  if (given === UNLIMITED) return given;
+  const options = ownOptions(given, ANYHOW, (complaint) =>
+    refuse(`${complaint}; it takes signal, timeoutMillis and lane`),
+  );
+  refuseBadLimits(options);
+  refuseBadLane(options);
   return options;
 }
 
@@ -85,6 +113,10 @@ function refuseBadLimits({ timeoutMillis, signal }: LimitOptions): void {
     refuse(`timeoutMillis must be a number above 0, not ${String(timeoutMillis)}; leave it out for no limit`);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal must be an AbortSignal');
+}
+
+function refuseBadLane({ lane }: Pick<CallOptions, 'lane'>): void {
+  if (lane !== undefined && typeof lane !== 'boolean') refuse('lane must be true or false');
 }
 
 function isText(value: unknown): boolean {

@@ -2,7 +2,8 @@ import { isLifeguardError } from '../errors.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
 import { withSlack } from './arming.ts';
 import type { Ground } from './ground.ts';
-import type { Hold, Parcel } from './hold.ts';
+import type { Hold } from './hold.ts';
+import type { Parcel } from './house.ts';
 import type { Limits } from './patience.ts';
 import { commitStopped } from './transaction-errors.ts';
 

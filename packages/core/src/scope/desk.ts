@@ -1,7 +1,7 @@
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import { readBatch } from './batch.ts';
 import type { BatchResults } from './batch-results.ts';
-import { type CallOptions, checkCall, limitsOf, NO_OPTIONS } from './call-options.ts';
+import { type CallOptions, callLimitsOf, checkCall, limitsOf, NO_OPTIONS } from './call-options.ts';
 import { NO_LIMITS, within } from './deadline.ts';
 import type { Ground } from './ground.ts';
 import { Hold } from './hold.ts';
@@ -10,7 +10,8 @@ import { begun } from './lender.ts';
 import type { Work } from './nesting.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import { Scope } from './scope.ts';
-import { batch, PLAIN, type SinglePlan, single } from './single.ts';
+import { batch, single } from './single.ts';
+import { PLAIN, type SinglePlan } from './single-plan.ts';
 import { toStatement } from './statement.ts';
 import type { TransactionOptions } from './transaction-options.ts';
 import { undertake } from './undertaking.ts';
@@ -23,14 +24,20 @@ export class Desk {
     this.#ground = ground;
   }
 
-  async query<Row>(
+  /** Not async: most statements are answered by the promise that the connection resolves. */
+  query<Row>(
     text: string | Statement,
     values: readonly unknown[] | undefined,
     options: CallOptions,
   ): Promise<QueryResult<Row>> {
-    const current = this.#ground.ambient.current();
-    if (current !== undefined) return current.query<Row>(text, values, limitsOf(options));
-    return single<Row>(this.#ground, toStatement(text, values), this.#plan(options));
+    try {
+      const current = this.#ground.ambient.current();
+      if (current instanceof Scope) return current.query<Row>(text, values, callLimitsOf(options));
+      if (current !== undefined) return current.query<Row>(text, values, limitsOf(options));
+      return single<Row>(this.#ground, toStatement(text, values), this.#plan(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async batch<Rows extends readonly unknown[]>(

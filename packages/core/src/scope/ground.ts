@@ -3,10 +3,11 @@ import type { LifeguardError } from '../errors.ts';
 import type { Warnings } from '../events.ts';
 import type { CommitOutcome, Evidence } from '../pg/commit-outcome.ts';
 import type { Failure, Phase } from '../pg/failure.ts';
+import type { Script } from '../pg/scripts.ts';
 import type { SqlReading } from '../pg/sql-words.ts';
 import type { Statement } from '../pg/statement.ts';
 import type { Ambient } from './ambient.ts';
-import type { House } from './hold.ts';
+import type { House } from './house.ts';
 import type { OpenTransaction } from './open-transaction.ts';
 import type { Awaited, Limits } from './patience.ts';
 import type { RetryBudget } from './retry.ts';
@@ -16,6 +17,12 @@ import type { Scope } from './scope.ts';
 export interface Server {
   read(text: string): SqlReading;
   failureOf(error: unknown, phase: Phase): Failure;
+  /** What is known of a text. */
+  scriptOf(text: string): Script;
+  /** Whether a session is ours for as long as its connection lives. */
+  readonly keepsSessions: boolean;
+  /** What the network alone takes. */
+  readonly roundTripMillis: number;
   /** Whether a user may ask for a retry after this SQLSTATE. */
   mayBeAsked(code: string): boolean;
   /** Limits that the server keeps without being told, and those that were meant to be kept, by its own names. */
@@ -41,6 +48,8 @@ export interface Ground {
   readonly counts: Counts;
   /** For how long whoever needs a connection waits for one; 0: for ever. */
   readonly acquireTimeoutMillis: number;
+  /** Whether statements may share connections. */
+  readonly lane: boolean;
   readonly selfDeadlock: 'allow' | 'warn' | 'throw';
   patience<T>(awaited: Awaited<T>, limits: Limits): Promise<T>;
   /** A transaction with a token has ended for sure: its row can go. */

@@ -1,41 +1,16 @@
-import type { Clock } from '../clock.ts';
 import { type LifeguardError, nameOf } from '../errors.ts';
 import { leaseEnded, leaseStarted, statementEnded, statementStarted } from '../events.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
 import type { ServerMessage } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
-import type { Group, GroupAnswer } from '../pg/sync-group.ts';
-import type { Pool } from '../pool/pool.ts';
+import type { GroupAnswer } from '../pg/sync-group.ts';
 import type { CloseReason, Verdict } from '../pool/seam.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { AcquireRequest, Owner, Priority } from '../pool/waiters.ts';
 import type { CallOptions } from './call-options.ts';
-import type { LeakWatch } from './leak-watch.ts';
+import type { House, Parcel } from './house.ts';
 import { fellSilent, SLACK_MILLIS } from './silence.ts';
-
-/** What every hold of a pool shares. */
-export interface House {
-  readonly name: string;
-  readonly clock: Clock;
-  readonly pool: Pool<PgConnection>;
-  verdictOn(connection: PgConnection): Verdict;
-  explain(error: unknown, ran: Ran): unknown;
-  readonly leaks: Pick<LeakWatch, 'began' | 'ended'>;
-  refusalOf(text: string): LifeguardError | undefined;
-  /** Cancels what runs on it. Resolves when nothing runs any more. */
-  stop(connection: PgConnection): Promise<void>;
-}
-
-export interface Ran {
-  readonly millis: number;
-  readonly armedMillis: number | undefined;
-}
-
-/** Statements that travel together. */
-export interface Parcel extends Group {
-  readonly armedMillis: number | undefined;
-}
 
 /**
  * One loan of one connection, from the request for it to its end, with its accounts. It is what the pool sees of a
@@ -49,6 +24,7 @@ export class Hold implements AcquireRequest {
   readonly signal: AbortSignal | undefined;
   readonly deadline: number | undefined;
   readonly kind: HoldKind;
+  readonly shares: boolean;
   lastText: string | undefined = undefined;
   /** Where it was asked for, if that was recorded. */
   stack: string | undefined = undefined;
@@ -63,8 +39,9 @@ export class Hold implements AcquireRequest {
   #lastFailure: unknown;
   readonly #house: House;
   #loan: Loan | undefined;
+  #place: Slot<PgConnection> | undefined;
 
-  constructor(house: House, options: CallOptions, { kind, deadline }: Pick<Hold, 'kind' | 'deadline'>) {
+  constructor(house: House, options: CallOptions, { kind, deadline, shares = false }: Errand) {
     this.#house = house;
     this.kind = kind;
     this.name = options.name ?? DEFAULT_NAMES[kind];
@@ -73,6 +50,7 @@ export class Hold implements AcquireRequest {
     this.owner = options.owner;
     this.signal = options.signal;
     this.deadline = deadline;
+    this.shares = shares;
   }
 
   queriedMillis(now: number): number {
@@ -85,6 +63,11 @@ export class Hold implements AcquireRequest {
     if (slot === undefined) return this.#wait();
     this.#lent(slot, 0);
     return undefined;
+  }
+
+  /** A place on a lane, where that was to be had sooner than a connection. */
+  get place(): Slot<PgConnection> | undefined {
+    return this.#place;
   }
 
   get isOver(): boolean {
@@ -181,7 +164,7 @@ export class Hold implements AcquireRequest {
   }
 
   writes(block: 'writable' | 'possible'): void {
-    this.#loan?.connection.writes(block);
+    this.#loan?.connection.session.writes(block);
   }
 
   async stop(): Promise<void> {
@@ -224,7 +207,8 @@ export class Hold implements AcquireRequest {
   async #wait(): Promise<void> {
     const since = this.#house.clock.now();
     const slot = await this.#house.pool.acquire(this);
-    this.#lent(slot, this.#house.clock.now() - since);
+    if (slot.state.kind === 'lane') this.#place = slot;
+    else this.#lent(slot, this.#house.clock.now() - since);
   }
 
   #verdict(connection: PgConnection): Verdict {
@@ -287,6 +271,13 @@ const OWN_LIMIT = /statement_timeout/i;
 const OWN: Statement = Object.freeze({ text: '' });
 
 export type HoldKind = 'statement' | 'lease' | 'transaction';
+
+/** What a connection is wanted for. `shares`: a place on a lane will do. */
+export interface Errand {
+  readonly kind: HoldKind;
+  readonly deadline: number | undefined;
+  readonly shares?: boolean;
+}
 
 interface Loan {
   readonly slot: Slot<PgConnection>;

@@ -3,15 +3,17 @@ import type { Submittable } from '../pg/submittable.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
 import type { Bracket } from './bracket.ts';
 import { isDrained, putAway } from './cursor.ts';
+import { NO_LIMITS } from './deadline.ts';
+import { isGathered } from './gathering.ts';
 import type { Ground } from './ground.ts';
 import { type Hook, Hooks } from './hooks.ts';
+import { Intake } from './intake.ts';
 import type { Limits } from './patience.ts';
 import type { Place, Step } from './prelude.ts';
 import { Savepoint } from './savepoint.ts';
 import type { Setting } from './settings.ts';
 import { callerLeft, hasEnded, leftOpen, timeIsUp, wasRolledBack } from './transaction-errors.ts';
 import { travelsAlone } from './travel.ts';
-import { Turns } from './turns.ts';
 
 /** What a level of a transaction is given. */
 export interface LevelPlan {
@@ -38,7 +40,7 @@ export class Level implements Place {
   readonly plan: LevelPlan;
   readonly hooks: Hooks = new Hooks();
   readonly #ground: Ground;
-  readonly #turns = new Turns();
+  readonly #intake: Intake;
   #state: State = { kind: 'active' };
   readonly #savepoint: Savepoint | undefined;
   #function: 'runs' | 'has returned' = 'runs';
@@ -53,6 +55,7 @@ export class Level implements Place {
     this.plan = plan;
     this.parent = parent;
     this.depth = parent === undefined ? 0 : parent.depth + 1;
+    this.#intake = new Intake(ground, this);
     this.#savepoint = parent === undefined ? undefined : new Savepoint(this.depth, plan.settings);
   }
 
@@ -95,6 +98,10 @@ export class Level implements Place {
   }
 
   query<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
+    if (limits === this.limits && isGathered(statement, this.#ground.server)) {
+      this.refuseEnded();
+      return this.#intake.gather<Row>(statement);
+    }
     return this.#inTurn(limits, () => this.bracket.run<Row>(statement, this.#place(limits)));
   }
 
@@ -175,7 +182,7 @@ export class Level implements Place {
   async finish(): Promise<void> {
     if (this.#state.kind === 'ended') return this.#refuseUnsaved();
     this.#putCursorsAway();
-    await this.#turns.next(async () => {
+    await this.#intake.take(NO_LIMITS, async () => {
       if (this.#state.kind === 'ended') return;
       try {
         this.#refuseDoomed();
@@ -201,7 +208,7 @@ export class Level implements Place {
     // What waits for its turn is refused from now on. What runs in a savepoint is waited for, because the rest goes on.
     if (this.parent === undefined && !hadCursor) return this.#undo(how, error);
     this.#state = { kind: 'ended', how, outcome: 'undone' };
-    await this.#turns.next(() => this.#undo(how, error));
+    await this.#intake.take(NO_LIMITS, () => this.#undo(how, error));
   }
 
   async #undo(how: string, error: unknown): Promise<void> {
@@ -254,21 +261,10 @@ export class Level implements Place {
 
   async #inTurn<T>(limits: Limits, job: () => Promise<T>): Promise<T> {
     this.refuseEnded();
-    const run = (): Promise<T> => {
+    return this.#intake.take(limits, () => {
       this.refuseEnded();
       return job();
-    };
-    if (this.#turns.isFree || (limits.deadline === undefined && limits.signal === undefined)) {
-      return this.#turns.next(async () => run());
-    }
-    const leave = await this.#turns.enter((turn) =>
-      this.#ground.patience({ begin: () => turn, wasSent: () => false }, limits),
-    );
-    try {
-      return await run();
-    } finally {
-      leave();
-    }
+    });
   }
 
   /** What comes too late. */

@@ -14,6 +14,8 @@ export interface Awaited<T> {
   begin(): Promise<T>;
   /** Whether the statement was on its way: then nobody knows what became of it. */
   wasSent(): boolean;
+  /** Others may depend on its connection: then it is left to run. Absent: it is cancelled. */
+  readonly ends?: 'by itself';
 }
 
 /** Time as the callers of one pool share it. */
@@ -27,10 +29,11 @@ export function withPatience<T>(awaited: Awaited<T>, limits: Limits, time: Share
   if (limits.signal === undefined && limits.deadline === undefined) return awaited.begin();
   // Nothing is begun for a caller who has gone: it could not be taken back.
   if (limits.signal?.aborted === true) {
-    return Promise.reject(gaveUp('ERR_LIFEGUARD_ABORTED', false, limits.signal.reason));
+    return Promise.reject(gaveUp('ERR_LIFEGUARD_ABORTED', 'unsent', limits.signal.reason));
   }
   return new Promise((resolve, reject) => {
-    const giveUp = (code: LifeguardErrorCode, cause?: unknown): void => reject(gaveUp(code, awaited.wasSent(), cause));
+    const giveUp = (code: LifeguardErrorCode, cause?: unknown): void =>
+      reject(gaveUp(code, awaited.wasSent() ? (awaited.ends ?? 'cancelled') : 'unsent', cause));
     const patience = new Patience(limits, time, giveUp);
     awaited
       .begin()
@@ -69,10 +72,14 @@ class Patience extends DeadlineEntry {
   }
 }
 
-function gaveUp(code: LifeguardErrorCode, wasSent: boolean, cause: unknown): LifeguardError {
+function gaveUp(code: LifeguardErrorCode, end: keyof typeof ENDS, cause: unknown): LifeguardError {
   const who = code === 'ERR_LIFEGUARD_DEADLINE' ? 'The deadline passed' : 'The caller gave up';
-  const what = wasSent
-    ? 'while the statement ran. It is being cancelled, and may have run to its end.'
-    : 'before it was the turn of the statement. Nothing of it was sent.';
-  return new LifeguardError(code, `${who} ${what}`, { cause, consequence: wasSent ? 'may-have-run' : 'nothing-sent' });
+  const consequence = end === 'unsent' ? 'nothing-sent' : 'may-have-run';
+  return new LifeguardError(code, `${who} ${ENDS[end]}`, { cause, consequence });
 }
+
+const ENDS = {
+  unsent: 'before it was the turn of the statement. Nothing of it was sent.',
+  cancelled: 'while the statement ran. It is being cancelled, and may have run to its end.',
+  'by itself': 'while the statement ran. It shares its connection with others, and runs to its end.',
+} as const;

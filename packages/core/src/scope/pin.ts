@@ -6,7 +6,8 @@ import type { Ground } from './ground.ts';
 import { Hold } from './hold.ts';
 import { begun, type Lender } from './lender.ts';
 import type { Limits } from './patience.ts';
-import { runOn, type SinglePlan } from './single.ts';
+import { runOn } from './single.ts';
+import type { SinglePlan } from './single-plan.ts';
 import { Turns } from './turns.ts';
 
 type State = { readonly kind: 'free' } | { readonly kind: 'held'; readonly hold: Hold } | { readonly kind: 'gone' };

@@ -5,7 +5,15 @@ import type { Owner } from '../pool/waiters.ts';
 import { readBatch } from './batch.ts';
 import type { BatchResults } from './batch-results.ts';
 import type { Bracket } from './bracket.ts';
-import { type CallOptions, checkLimits, type LimitOptions, NO_OPTIONS, UNLIMITED } from './call-options.ts';
+import {
+  type CallOptions,
+  checkLimits,
+  checkStatement,
+  type LimitOptions,
+  NO_OPTIONS,
+  type StatementOptions,
+  UNLIMITED,
+} from './call-options.ts';
 import { remaining, within } from './deadline.ts';
 import type { Ground } from './ground.ts';
 import { type Heritage, heritageOf, merged, noHeritage } from './heritage.ts';
@@ -18,7 +26,8 @@ import { Pin } from './pin.ts';
 import { readScopeOptions, type ScopeOptions, type ScopeWish } from './scope-options.ts';
 import type { Setting } from './settings.ts';
 import { signalOf } from './signal.ts';
-import { batch, isBound, type SinglePlan, single } from './single.ts';
+import { batch, single } from './single.ts';
+import { isBound, type SinglePlan } from './single-plan.ts';
 import { toStatement } from './statement.ts';
 import type { Transaction } from './transaction.ts';
 import type { TransactionOptions } from './transaction-options.ts';
@@ -123,17 +132,18 @@ export class Scope {
   async query<Row = Record<string, unknown>>(
     text: string | Statement,
     values?: readonly unknown[],
-    options: LimitOptions = UNLIMITED,
+    options: StatementOptions = UNLIMITED,
   ): Promise<QueryResult<Row>> {
+    const { lane, ...limits } = checkStatement(options);
+    const given = options === UNLIMITED ? UNLIMITED : limits;
     const transaction = this.#transaction();
-    if (transaction !== undefined) return transaction.query<Row>(text, values, options);
-    const statement = toStatement(text, values);
-    return this.single<Row>(statement, this.#limits(options));
+    if (transaction !== undefined) return transaction.query<Row>(text, values, given);
+    return this.single<Row>(toStatement(text, values), this.#limits(given), lane);
   }
 
   /** @internal Runs a statement outside of all transactions. Where its settings cannot travel with it, it gets one for itself. */
-  async single<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
-    const plan = this.plan(limits);
+  async single<Row>(statement: Statement, limits: Limits, lane?: boolean): Promise<QueryResult<Row>> {
+    const plan = this.plan(limits, lane);
     this.#refuseLate();
     if (isBound(plan) && travelsAlone(this.#ground.server.read(statement.text))) {
       const { signal } = limits;
@@ -221,8 +231,9 @@ export class Scope {
   }
 
   /** @internal */
-  plan(limits: Limits): SinglePlan {
-    const call = limits === this.limits ? this.call : { ...this.call, signal: limits.signal };
+  plan(limits: Limits, lane?: boolean): SinglePlan {
+    const isOwn = limits === this.limits && lane === undefined;
+    const call = isOwn ? this.call : { ...this.call, signal: limits.signal, lane };
     return { call, limits, settings: this.settings, access: this.access };
   }
 

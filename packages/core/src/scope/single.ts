@@ -1,34 +1,80 @@
 import { isLifeguardError } from '../errors.ts';
+import type { PgConnection } from '../pg/pg-connection.ts';
+import type { Script } from '../pg/scripts.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
+import type { Boarding } from '../pool/lanes.ts';
+import type { Slot } from '../pool/slot.ts';
 import { armedMillis, withSlack } from './arming.ts';
 import { toBatchResults } from './batch.ts';
 import type { BatchResults } from './batch-results.ts';
-import { type CallOptions, NO_OPTIONS } from './call-options.ts';
+import { NO_OPTIONS } from './call-options.ts';
 import { NO_LIMITS } from './deadline.ts';
 import type { Ground } from './ground.ts';
 import { Hold } from './hold.ts';
+import { shareable } from './lane.ts';
 import { begun, takenAway } from './lender.ts';
-import type { Limits } from './patience.ts';
 import { DEFAULT_RETRY, pauseBefore } from './retry.ts';
-import { type Setting, settingsStatement } from './settings.ts';
+import { type Fare, ride } from './ride.ts';
+import { settingsStatement } from './settings.ts';
+import { isBound, type SinglePlan } from './single-plan.ts';
 import { cannotCarry, settingsRefused } from './transaction-errors.ts';
 import { travelsAlone } from './travel.ts';
 
-/** How a statement outside a transaction is to be run. */
-export interface SinglePlan {
-  readonly call: CallOptions;
-  readonly limits: Limits;
-  readonly settings: readonly Setting[];
-  readonly access: 'any' | 'read-only';
+/** Runs one statement: on a lane where it may share a connection, else on one that is borrowed for it alone. */
+export function single<Row>(ground: Ground, statement: Statement, plan: SinglePlan): Promise<QueryResult<Row>> {
+  const script = shareable(ground, statement.text, plan);
+  const errand = new SingleErrand<Row>({ ground, plan }, statement, script);
+  const slot = errand.shares ? ground.house.pool.board(boarding(plan)) : undefined;
+  return slot === undefined ? borrowed(ground, plan, errand) : errand.aboard(slot);
 }
 
-/** Nothing in particular. */
-export const PLAIN: SinglePlan = Object.freeze({ call: NO_OPTIONS, limits: NO_LIMITS, settings: [], access: 'any' });
+/** What one statement needs to be run, wherever that is. */
+class SingleErrand<Row> implements Errand<QueryResult<Row>>, Fare<Row> {
+  readonly statement: Statement;
+  readonly script: Script | undefined;
+  readonly #running: Running;
+  #standing: 'may ride' | 'alone';
 
-/** Runs one statement on a connection that is borrowed for it alone. */
-export function single<Row>(ground: Ground, statement: Statement, plan: SinglePlan): Promise<QueryResult<Row>> {
-  return borrowed(ground, plan, (hold) => runOn<Row>(hold, statement, { ground, plan }));
+  constructor(running: Running, statement: Statement, script: Script | undefined) {
+    this.#running = running;
+    this.statement = statement;
+    this.script = script;
+    const mayRide = script !== undefined && (script.isQuick || running.plan.call.lane === true);
+    this.#standing = mayRide ? 'may ride' : 'alone';
+  }
+
+  get name(): string {
+    return this.#running.plan.call.name ?? 'query';
+  }
+
+  get shares(): boolean {
+    return this.#standing === 'may ride';
+  }
+
+  async work(hold: Hold): Promise<QueryResult<Row>> {
+    const { ground } = this.#running;
+    try {
+      return await runOn<Row>(hold, this.statement, this.#running);
+    } finally {
+      // Where it has a connection to itself, it shows whether it may share one again.
+      this.script?.took(hold.queriedMillis(0) - ground.server.roundTripMillis);
+    }
+  }
+
+  aboard(slot: Slot<PgConnection>): Promise<QueryResult<Row>> {
+    const { ground, plan } = this.#running;
+    if (plan.limits === NO_LIMITS) return ride<Row>(ground, slot, this);
+    const begin = (): Promise<QueryResult<Row>> => ride<Row>(ground, slot, this);
+    return ground.patience({ begin, wasSent: () => true, ends: 'by itself' }, plan.limits);
+  }
+
+  /** Its lane was lost before it was sent. */
+  otherwise(): Promise<QueryResult<Row>> {
+    const { ground, plan } = this.#running;
+    this.#standing = 'alone';
+    return borrowed(ground, plan, this);
+  }
 }
 
 /** Several in one packet, and so in one transaction of their own: all or nothing. */
@@ -39,9 +85,7 @@ export async function batch<Rows extends readonly unknown[]>(
 ): Promise<BatchResults<Rows>> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await borrowed(ground, plan, async (hold) =>
-        toBatchResults<Rows>(await sendOn(hold, statements, { ground, plan }), statements.length),
-      );
+      return await borrowed(ground, plan, new BatchErrand<Rows>({ ground, plan }, statements));
     } catch (error) {
       const isConflict = ground.server.failureOf(error, 'in-transaction').retry === 'conflict';
       if (!isConflict || attempt === DEFAULT_RETRY.attempts) throw error;
@@ -84,11 +128,6 @@ async function runCarrying<Row>(
   return results[0] as QueryResult<Row>;
 }
 
-/** Whether a plan asks for more than time: then a statement that cannot carry it must not run without it. */
-export function isBound({ settings, access }: SinglePlan): boolean {
-  return settings.length > 0 || access === 'read-only';
-}
-
 async function sendOn(hold: Hold, statements: readonly Statement[], { ground, plan }: Running): Promise<GroupAnswer> {
   const armed = armedMillis(ground, plan.limits);
   const before = carried(plan, armed);
@@ -111,17 +150,14 @@ function carried({ settings, access }: SinglePlan, armed: number | undefined): r
 }
 
 /** A connection for the time of `work`, and another one where that can do no harm. */
-async function borrowed<T>(
-  ground: Ground,
-  { call, limits, access }: SinglePlan,
-  work: (hold: Hold) => Promise<T>,
-): Promise<T> {
+async function borrowed<T>(ground: Ground, { call, limits, access }: SinglePlan, errand: Errand<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    const hold = new Hold(ground.house, call, { kind: 'statement', deadline: limits.deadline });
+    const hold = new Hold(ground.house, call, { kind: 'statement', deadline: limits.deadline, shares: errand.shares });
     const waiting = begun(ground, hold);
     if (waiting !== undefined) await waiting;
+    if (hold.place !== undefined) return errand.aboard(hold.place);
     try {
-      const answer = await work(hold);
+      const answer = await errand.work(hold);
       if (access === 'read-only') ground.budget.succeeded();
       return answer;
     } catch (error) {
@@ -143,10 +179,44 @@ function mayGoOn(ground: Ground, error: unknown, access: SinglePlan['access']): 
   return ground.server.failureOf(error, 'statement').retry === 'stale-plan';
 }
 
+/** What is done with a connection, or with a place on a lane where that will do. */
+interface Errand<T> {
+  readonly shares: boolean;
+  work(hold: Hold): Promise<T>;
+  aboard(slot: Slot<PgConnection>): Promise<T>;
+}
+
+/** Several statements need a connection to themselves. */
+class BatchErrand<Rows extends readonly unknown[]> implements Errand<BatchResults<Rows>> {
+  readonly shares = false;
+  readonly #running: Running;
+  readonly #statements: readonly Statement[];
+
+  constructor(running: Running, statements: readonly Statement[]) {
+    this.#running = running;
+    this.#statements = statements;
+  }
+
+  async work(hold: Hold): Promise<BatchResults<Rows>> {
+    return toBatchResults<Rows>(await sendOn(hold, this.#statements, this.#running), this.#statements.length);
+  }
+
+  aboard(): never {
+    throw new Error('bug: a batch was given a place on a lane');
+  }
+}
+
 interface Running {
   readonly ground: Ground;
   readonly plan: SinglePlan;
 }
+
+function boarding({ call, limits }: SinglePlan): Boarding {
+  if (call === NO_OPTIONS) return NOBODY;
+  return { owner: call.owner, signal: limits.signal, deadline: limits.deadline };
+}
+
+const NOBODY: Boarding = Object.freeze({ owner: undefined, signal: undefined, deadline: undefined });
 
 /** A connection that ends in the moment it is lent is bad luck; three in a row are a server that goes down. */
 const MAX_ATTEMPTS = 3;

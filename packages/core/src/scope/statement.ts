@@ -15,9 +15,9 @@ export function toStatement(given: string | Statement, values: readonly unknown[
 
 function fromText(text: string, values: readonly unknown[] | undefined): Statement {
   refuseNul(text);
-  if (values === undefined) return { text };
-  checkValues(values);
-  return { text, values };
+  if (values !== undefined) checkValues(values);
+  // All parts are own ones, so that none comes from a polluted prototype.
+  return { text, values, name: undefined, rowMode: undefined, types: undefined, queryMode: undefined };
 }
 
 function fromObject(given: Statement, beside: readonly unknown[] | undefined): Statement {
@@ -35,7 +35,8 @@ function fromObject(given: Statement, beside: readonly unknown[] | undefined): S
     refuse('values were given twice: in the statement and beside it');
   if (beside !== undefined) own.values = beside;
   if (own.values !== undefined) checkValues(own.values);
-  return own;
+  const { text, values, name, rowMode, types, queryMode } = own;
+  return { text, values, name, rowMode, types, queryMode };
 }
 
 /** In the protocol a NUL ends a string: what stands behind it would be read as something else. */

@@ -1,40 +1,38 @@
-/** One at a time, in the order in which they were asked for. Each runs in the async context of whoever asked for it. */
+/** One at a time, in the order in which they were asked for. Whoever waits wakes in its own async context. */
 export class Turns {
-  #last: Promise<void> | undefined;
+  #turn: 'free' | 'taken' = 'free';
+  /** Wakes those who wait, the first one first. */
+  readonly #line: (() => void)[] = [];
 
-  get isFree(): boolean {
-    return this.#last === undefined;
+  /** The turn, until `leave`; undefined where it is had at once. */
+  take(): Promise<void> | undefined {
+    if (this.#turn === 'free') {
+      this.#turn = 'taken';
+      return undefined;
+    }
+    return new Promise((resolve) => void this.#line.push(resolve));
   }
 
-  /** The turn, until the answer is called. Whoever loses `patience` by then is passed over. */
-  async enter(patience: (turn: Promise<void>) => Promise<void>): Promise<() => void> {
-    const entered = Promise.withResolvers<void>();
-    const left = Promise.withResolvers<void>();
-    void this.next(() => {
-      entered.resolve();
-      return left.promise;
-    });
+  /** Handed over, so that nobody who comes in between is ahead of those who wait. */
+  leave(): void {
+    const next = this.#line.shift();
+    if (next === undefined) this.#turn = 'free';
+    else next();
+  }
+
+  /** For a turn that was taken, and has not come yet. Whoever loses `patience` by then is passed over. */
+  async wait(turn: Promise<void>, patience: (turn: Promise<void>) => Promise<void>): Promise<void> {
     try {
-      await patience(entered.promise);
+      await patience(turn);
     } catch (error) {
-      left.resolve();
+      void turn.then(() => this.leave());
       throw error;
     }
-    return left.resolve;
   }
 
-  /** Runs `job` when all before it have settled; at once where there are none. */
-  next<T>(job: () => Promise<T>): Promise<T> {
-    const before = this.#last;
-    const over = Promise.withResolvers<void>();
-    // Said before the job begins: what it asks for itself comes after it.
-    this.#last = over.promise;
-    const answer = before === undefined ? job() : before.then(job);
-    const leave = (): void => {
-      if (this.#last === over.promise) this.#last = undefined;
-      over.resolve();
-    };
-    answer.then(leave, leave);
-    return answer;
+  /** The turn, until the answer is called. */
+  async enter(patience: (turn: Promise<void>) => Promise<void>): Promise<() => void> {
+    await this.wait(this.take() ?? Promise.resolve(), patience);
+    return () => this.leave();
   }
 }

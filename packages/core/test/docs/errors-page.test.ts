@@ -83,7 +83,18 @@ function withoutNumbers(message: string | undefined): string | undefined {
 }
 
 const BUSY: PoolFigures = {
-  ...{ pool: 'shop', max: 10, size: 10, connecting: 0, idle: 0, leased: 10, tending: 0, closing: 0, waiting: 80 },
+  ...{
+    pool: 'shop',
+    max: 10,
+    size: 10,
+    connecting: 0,
+    idle: 0,
+    leased: 10,
+    lanes: 0,
+    tending: 0,
+    closing: 0,
+    waiting: 80,
+  },
   longest: { name: 'GET /orders', heldMillis: 41 },
 };
 

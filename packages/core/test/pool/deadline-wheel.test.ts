@@ -117,7 +117,7 @@ describe('an armed entry', () => {
 });
 
 describe('the timer of a wheel', () => {
-  test('is one for all entries, and none for an empty wheel', () => {
+  test('is one for all entries, and keeps no process alive for an empty wheel', () => {
     const { clock, wheel, start } = wheelAndClock();
     const alarms = Array.from({ length: 1_000 }, () => new Alarm());
     alarms.forEach((alarm, index) => void wheel.arm(alarm, start + 5_000 - index));
@@ -147,7 +147,7 @@ test('every entry of a random history expires in time, or never if it was disarm
         if (kind === 'arm') wheel.arm(alarm, clock.now() + millis);
         checkRings(alarms, due, clock.now());
       }
-      // The timer is set exactly while something is armed.
+      // A timer that counts is set exactly while something is armed.
       expect(clock.pending).toBe(Math.min(1, due.size));
     }),
     { numRuns: process.env['LIFEGUARD_LONG'] === '1' ? 5_000 : 200 },

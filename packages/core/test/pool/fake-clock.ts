@@ -24,12 +24,23 @@ export class FakeClock implements Clock {
 
   /** Timers that are set. */
   get pending(): number {
-    return this.#timers.length;
+    return this.#timers.filter(({ kind }) => kind === 'busy').length;
   }
 
   after(millis: number, fn: () => void): Timer {
     this.#set += 1;
-    const timer: FakeTimer = { due: this.#now + Math.max(0, millis), order: this.#set, fn, cancel: () => undefined };
+    const due = this.#now + Math.max(0, millis);
+    const timer: FakeTimer = {
+      due,
+      order: this.#set,
+      fn,
+      kind: 'busy',
+      cancel: () => undefined,
+      become: () => undefined,
+    };
+    timer.become = (kind) => {
+      timer.kind = kind;
+    };
     timer.cancel = () => {
       const index = this.#timers.indexOf(timer);
       if (index >= 0) this.#timers.splice(index, 1);
@@ -105,7 +116,9 @@ interface FakeTimer extends Timer {
   readonly due: number;
   readonly order: number;
   readonly fn: () => void;
+  kind: 'busy' | 'idle';
   cancel: () => void;
+  become: (kind: 'busy' | 'idle') => void;
 }
 
 /** All microtasks run between two turns of the loop. */

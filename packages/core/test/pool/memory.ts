@@ -13,7 +13,7 @@ export class LeanPool {
   readonly pool: Pool<ScriptedConnection>;
 
   constructor(options: PoolOptions) {
-    const settings = readOptions({ overload: false, maxWaiting: 0, ...options });
+    const settings = { ...readOptions({ overload: false, maxWaiting: 0, ...options }), lanes: true };
     this.pool = new Pool({ settings, seam: this.seam, clock: this.clock });
   }
 

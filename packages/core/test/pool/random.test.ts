@@ -30,6 +30,7 @@ const asking = fc.record({
   priority: fc.constantFrom(undefined, 'high', 'low'),
   owner: fc.option(fc.nat(2), { nil: undefined }),
   patience: fc.option(fc.integer({ min: -5, max: 3_000 }), { nil: undefined }),
+  shares: fc.boolean(),
   count: fc.integer({ min: 1, max: 6 }),
 });
 
@@ -47,6 +48,27 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: named('take', fc.constant(0), ({ rig }) => void rig.take()) },
+  {
+    weight: 6,
+    arbitrary: named('board', fc.integer({ min: 1, max: 40 }), ({ rig }, count) => {
+      for (let one = 0; one < count; one += 1) rig.board();
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: named('alight', fc.integer({ min: 1, max: 60 }), ({ rig }, count) => {
+      const riders = rig.callers.filter(({ state, got }) => state === 'served' && got === 'place');
+      for (const rider of riders.slice(0, count)) rig.giveBack(rider);
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: named('endLane', fc.nat(), ({ rig }, which) => {
+      const lanes = [...rig.pool.lanes()];
+      const lane = lanes[which % lanes.length];
+      if (lane !== undefined) rig.pool.endLane(lane.slot, 'interrupt-failed');
+    }),
+  },
   {
     weight: 8,
     arbitrary: named('giveBack', fc.tuple(fc.nat(), fc.constantFrom(...VERDICTS)), ({ rig }, [which, verdict]) => {
@@ -97,7 +119,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: named('mend', fc.constant(0), ({ rig }) => mend(rig)) },
   {
     weight: 1,
-    arbitrary: named('resize', fc.tuple(fc.nat(3), fc.integer({ min: 3, max: 6 })), ({ rig }, [min, max]) =>
+    arbitrary: named('resize', fc.tuple(fc.nat(3), fc.integer({ min: 3, max: 9 })), ({ rig }, [min, max]) =>
       rig.pool.resize(min, max),
     ),
   },
@@ -122,7 +144,8 @@ function named<Value>(
 }
 
 const options = fc.record({
-  max: fc.integer({ min: 1, max: 5 }),
+  lanes: fc.boolean(),
+  max: fc.integer({ min: 1, max: 8 }),
   min: fc.nat(1),
   overflow: fc.nat(2),
   reserve: fc.nat(1),
@@ -174,7 +197,9 @@ async function comeToRest(rig: Rig): Promise<void> {
   if (caller.state !== 'served') throw new Error(`no recovery: ${caller.error?.message ?? caller.state}`);
 }
 
+/** With the last one's lease, and with whoever finds a place now: the end of the grace takes their connections. */
 async function end(rig: Rig): Promise<void> {
+  for (let one = 0; one < 3; one += 1) rig.board();
   const closing = watch(rig.pool.close(20));
   await rig.clock.advance(600);
   const { size } = rig.pool.snapshot();
@@ -183,4 +208,5 @@ async function end(rig: Rig): Promise<void> {
       `no end: close is ${closing.state}, ${size} slots, ${rig.seam.sessions} sessions, ${rig.clock.pending} timers`,
     );
   }
+  rig.giveBackAll();
 }

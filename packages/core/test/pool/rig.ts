@@ -3,7 +3,7 @@ import type { LifeguardError } from '../../src/errors.ts';
 import { readOptions } from '../../src/options.ts';
 import { Pool } from '../../src/pool/pool.ts';
 import type { Verdict } from '../../src/pool/seam.ts';
-import type { Slot } from '../../src/pool/slot.ts';
+import { DEPTH, type Slot } from '../../src/pool/slot.ts';
 import type { AcquireRequest } from '../../src/pool/waiters.ts';
 import type { PoolOptions } from '../../src/pool-options.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -17,6 +17,8 @@ export class Caller {
   readonly request: AcquireRequest;
   state: 'waiting' | 'served' | 'refused' | 'done' = 'waiting';
   slot: Slot<ScriptedConnection> | undefined;
+  /** What was given: the connection, or a place on it. */
+  got: 'lease' | 'place' | undefined;
   error: LifeguardError | undefined;
 
   constructor(request: AcquireRequest) {
@@ -27,6 +29,9 @@ export class Caller {
     return this.slot?.connection.id ?? 0;
   }
 }
+
+/** Lanes are off where a test does not ask for them. */
+export type RigOptions = PoolOptions & { readonly lanes?: boolean };
 
 /** A pool with a scripted server and a clock that tests drive. Its invariants are looked at after every turn. */
 export class Rig {
@@ -39,9 +44,11 @@ export class Rig {
   readonly #beyond: number;
   readonly #groups: ReadonlyMap<string, { readonly maxConcurrent: number }>;
   readonly #hands = new Map<Slot<ScriptedConnection>, Caller>();
+  readonly #riders = new Map<Slot<ScriptedConnection>, number>();
 
-  constructor(options: PoolOptions = {}, prepare: (seam: ScriptedSeam, clock: FakeClock) => void = () => undefined) {
-    const settings = readOptions({ overload: false, ...options });
+  constructor(options: RigOptions = {}, prepare: (seam: ScriptedSeam, clock: FakeClock) => void = () => undefined) {
+    const { lanes = false, ...given } = options;
+    const settings = { ...readOptions({ overload: false, ...given }), lanes };
     this.clock = new FakeClock();
     this.seam = new ScriptedSeam(this.clock);
     this.#groups = settings.groups;
@@ -78,6 +85,23 @@ export class Rig {
     return caller;
   }
 
+  /** Somebody takes a place on a lane, or leaves with nothing. */
+  board(name = 'rider', request: Partial<AcquireRequest> = {}): Caller | undefined {
+    const caller = new Caller({ name, queriedMillis: () => 0, shares: true, ...request });
+    const slot = this.pool.board(caller.request);
+    if (slot === undefined) return undefined;
+    this.callers.push(caller);
+    this.#served(caller, slot);
+    return caller;
+  }
+
+  /** Somebody for each of as many places. */
+  boardMany(count: number): Caller[] {
+    const riders = Array.from({ length: count }, () => this.board());
+    expect(riders).not.toContain(undefined);
+    return riders as Caller[];
+  }
+
   askMany(count: number, request: Partial<AcquireRequest> = {}): Caller[] {
     return Array.from({ length: count }, (_, index) => this.ask(`${index}`, request));
   }
@@ -106,6 +130,10 @@ export class Rig {
     if (slot === undefined || caller.state !== 'served')
       throw new Error(`${caller.request.name} has nothing to give back`);
     caller.state = 'done';
+    if (caller.got === 'place') {
+      this.#riders.set(slot, (this.#riders.get(slot) ?? 0) - 1);
+      return this.pool.alight(slot);
+    }
     this.#hands.delete(slot);
     this.pool.giveBack(slot, caller.request, verdict);
   }
@@ -113,7 +141,8 @@ export class Rig {
   /** A statement of theirs has failed, or of somebody's who had the slot before. */
   learn(caller: Caller | undefined, error: unknown, slot: Caller['slot'] = caller?.slot): void {
     if (caller === undefined || slot === undefined) throw new Error('whoever has no connection cannot tell of it');
-    this.pool.learn(slot, caller.request, error);
+    if (caller.got === 'place') this.pool.learnFromLane(slot, error);
+    else this.pool.learn(slot, caller.request, error);
   }
 
   giveBackAll(verdict: Verdict = keep): void {
@@ -149,17 +178,27 @@ export class Rig {
   checkInvariants(): void {
     const { waiting } = this.pool.snapshot();
     hold(waiting === this.count('waiting'), `${waiting} wait in the line`);
+    for (const { slot, places } of this.pool.lanes()) {
+      hold(places === (this.#riders.get(slot) ?? 0), `${places} places are taken on slot ${slot.id}`);
+    }
     this.checkSlots();
   }
 
   /** What holds at every moment, whatever happens. Asked millions of times: so it compares by hand. */
   checkSlots(): void {
-    const { size, connecting, idle, leased, tending, closing } = this.pool.snapshot();
+    const { size, connecting, idle, leased, lanes, tending, closing } = this.pool.snapshot();
     if (this.seam.violations.length > 0) throw new Error(this.seam.violations.join('; '));
-    hold(connecting + idle + leased + tending + closing === size, 'the states add up to the size');
+    hold(connecting + idle + leased + lanes + tending + closing === size, 'the states add up to the size');
     hold(this.seam.sessions <= size, `${this.seam.sessions} sessions of the server are counted in a size of ${size}`);
     for (const [slot, { request }] of this.#hands) {
       hold(slot.state.kind !== 'leased' || slot.state.holder === request, `slot ${slot.id} has one holder`);
+    }
+    for (const [slot, count] of this.#riders) {
+      const { state } = slot;
+      // Whoever was seated in this very moment has not heard of it yet.
+      if (state.kind === 'lane') hold(state.places >= count && state.places <= DEPTH, `${count} share slot ${slot.id}`);
+      else
+        hold(count === 0 || ['closing', 'closed'].includes(state.kind), `slot ${slot.id} is ${state.kind}, and shared`);
     }
     for (const [name, { maxConcurrent }] of this.#groups) {
       const inGroup = [...this.pool.leased()].filter(({ holder }) => holder.group === name).length;
@@ -169,11 +208,17 @@ export class Rig {
 
   #served(caller: Caller, slot: Slot<ScriptedConnection>): void {
     expect(caller.state).toBe('waiting');
-    expect(slot.state).toMatchObject({ kind: 'leased' });
     expect(this.#hands.has(slot)).toBe(false);
     caller.state = 'served';
     caller.slot = slot;
-    this.#hands.set(slot, caller);
+    caller.got = slot.state.kind === 'lane' ? 'place' : 'lease';
+    if (caller.got === 'place') {
+      expect(caller.request).toMatchObject({ shares: true });
+      this.#riders.set(slot, (this.#riders.get(slot) ?? 0) + 1);
+    } else {
+      expect(slot.state).toMatchObject({ kind: 'leased', holder: caller.request });
+      this.#hands.set(slot, caller);
+    }
     this.log.push(`${caller.request.name}: served by ${slot.connection.id}`);
   }
 }

@@ -50,7 +50,7 @@ describe('close()', () => {
     const proxy = await startProxy(database.connection);
     onTestFinished(() => proxy.close());
     proxy.set({ blackhole: 'toClient' });
-    const pool = openPool(proxy.connection());
+    const pool = openPool(proxy.connection(), { lane: false });
     const waiting = outcomesOf([pool.query('select 1'), pool.query('select 1')]);
     await waitUntil(() => proxy.counts().open > 0, { what: 'a dial' });
     await pool.close();

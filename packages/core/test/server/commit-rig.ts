@@ -15,6 +15,7 @@ import {
 } from '../../src/pg/commit-outcome.ts';
 import { PgConnection } from '../../src/pg/pg-connection.ts';
 import type { PgClientClass } from '../../src/pg/pg-subset.ts';
+import { Scripts } from '../../src/pg/scripts.ts';
 
 export type Mode = 'resolve' | 'token';
 export const MODES: readonly Mode[] = ['resolve', 'token'];
@@ -37,7 +38,7 @@ export async function prepare(asked: Asked): Promise<void> {
 /** The side connection. */
 export async function openSide(connection: ConnectionParameters, options: object = {}): Promise<PgConnection> {
   const client = new (pg.Client as unknown as PgClientClass)({ ...connection, ...options });
-  const side = new PgConnection(client, () => undefined);
+  const side = new PgConnection(client, new Scripts(() => false), () => undefined);
   onTestFinished(() => side.cutOff());
   await client.connect();
   side.opened(systemClock.now());

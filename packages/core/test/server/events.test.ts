@@ -197,8 +197,12 @@ test('a snapshot is frozen, adds up and costs no connection', async ({ database 
   await pidOf(lease);
   await pool.query('select 1');
   const one = pool.snapshot();
-  expect(one.size).toBe(one.connecting + one.idle + one.leased + one.tending + one.closing);
-  expect(one).toMatchObject({ opened: 2, acquired: 2, leased: 1, idle: 1, health: 'healthy', state: 'open' });
+  await pool.query('select 1', [], { lane: false });
+  const { connecting, idle, leased, lanes, tending, closing } = one;
+  expect(one.size).toBe(connecting + idle + leased + lanes + tending + closing);
+  expect(one).toMatchObject({ opened: 2, acquired: 1, boarded: 1, leased: 1, idle: 0, lanes: 1, onLanes: 0 });
+  expect(one).toMatchObject({ health: 'healthy', state: 'open' });
+  expect(pool.snapshot()).toMatchObject({ opened: 2, acquired: 2, boarded: 1, leased: 1, idle: 1, lanes: 0 });
   expect(Object.isFrozen(one) && Object.isFrozen(one.held) && Object.isFrozen(one.closed)).toBe(true);
 });
 

@@ -162,7 +162,7 @@ describe('a connection that ends in the moment it is lent', () => {
     test(`${times} times in a row makes ${retries} retries: ${outcome}`, async ({ database }) => {
       const sockets: Socket[] = [];
       const stream = (): Socket => sockets[sockets.push(new Socket()) - 1] as Socket;
-      const pool = openPool(database.connection, { max: 4, closeTimeoutMillis: 50, stream });
+      const pool = openPool(database.connection, { max: 4, closeTimeoutMillis: 50, stream, lane: false });
       const started = listen('lifeguard:lease:started', pool);
       onLent(pool, () => started.length <= times && sockets.forEach(breakDown));
       expect(await outcomesOf([pool.query('select 1')])).toEqual([outcome]);

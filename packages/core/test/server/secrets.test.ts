@@ -181,7 +181,7 @@ describe('a hostile name', () => {
 
   test('of a call is an account like any other', async ({ server }) => {
     const pool = openPool(server.connection());
-    for (const name of NAMES) await pool.query('select 1', [], { name });
+    for (const name of NAMES) await pool.query('select 1', [], { name, lane: false });
     const { held } = pool.snapshot();
     expect(Object.keys(held)).toEqual(NAMES);
     expect(Object.getPrototypeOf(held)).toBeNull();

@@ -1,0 +1,68 @@
+import type { LifeguardError } from '../errors.ts';
+import { type CommitOutcome, type Evidence, evidenceStatement, toEvidence, tokenStatement } from './commit-outcome.ts';
+import { type Failure, failureOf, mayBeAsked, type Phase } from './failure.ts';
+import type { PostgresSeam } from './postgres-seam.ts';
+import type { Script } from './scripts.ts';
+import { readSql, type SqlReading } from './sql-words.ts';
+import type { Statement } from './statement.ts';
+
+/** What units of work ask of the server they run on. */
+export class ServerFacts {
+  readonly #seam: PostgresSeam;
+
+  constructor(seam: PostgresSeam) {
+    this.#seam = seam;
+  }
+
+  get inForce(): ReadonlyMap<string, number> {
+    return this.#seam.inForce;
+  }
+
+  get wanted(): ReadonlyMap<string, number> {
+    return this.#seam.wanted;
+  }
+
+  get keepsSessions(): boolean {
+    return this.#seam.keepsSessions;
+  }
+
+  get roundTripMillis(): number {
+    return this.#seam.scripts.roundTripMillis;
+  }
+
+  read(text: string): SqlReading {
+    return readSql(text);
+  }
+
+  scriptOf(text: string): Script {
+    return this.#seam.scripts.of(text);
+  }
+
+  failureOf(error: unknown, phase: Phase): Failure {
+    return failureOf(error, { phase });
+  }
+
+  mayBeAsked(code: string): boolean {
+    return mayBeAsked(code);
+  }
+
+  refusalOfTransaction(): LifeguardError | undefined {
+    return this.#seam.refusalOfTransaction();
+  }
+
+  evidenceStatement(): Statement {
+    return evidenceStatement();
+  }
+
+  tokenStatement(token: string): Statement {
+    return tokenStatement(token);
+  }
+
+  toEvidence(row: Readonly<Record<string, unknown>>, token?: string): Evidence {
+    return toEvidence(row, token);
+  }
+
+  resolve(evidence: Evidence): Promise<CommitOutcome> {
+    return this.#seam.resolve(evidence);
+  }
+}

@@ -1,0 +1,65 @@
+import type { LifeguardError } from '../errors.ts';
+import { publish } from '../events.ts';
+import type { Boarding } from './lanes.ts';
+import type { Ledger } from './ledger.ts';
+import type { Line } from './line.ts';
+import type { Fittings } from './pool-settings.ts';
+import { aborted, pastDeadline, unavailable, unknownGroup } from './refusal.ts';
+import type { Stock } from './stock.ts';
+import type { AcquireRequest } from './waiters.ts';
+
+/** What an admission works with beside the fittings. */
+interface House<Connection> {
+  readonly line: Line<Connection>;
+  readonly stock: Stock<Connection>;
+  readonly ledger: Ledger;
+}
+
+/** Who is turned away before the line, and how that is told. */
+export class Admission<Connection> {
+  readonly #fittings: Fittings<Connection>;
+  readonly #house: House<Connection>;
+
+  constructor(fittings: Fittings<Connection>, house: House<Connection>) {
+    this.#fittings = fittings;
+    this.#house = house;
+  }
+
+  refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
+    const { name, groups } = this.#fittings.settings;
+    if (request.signal?.aborted === true) return aborted(name, request.signal.reason);
+    if (isTooLate(request, now)) return pastDeadline(name);
+    if (request.group !== undefined && !groups.has(request.group))
+      return unknownGroup(name, request.group, [...groups.keys()]);
+    return this.#isBroken() ? this.#unavailable() : undefined;
+  }
+
+  /** Counts and tells a refusal, whoever makes it. */
+  refused(error: LifeguardError, waitedMillis: number): LifeguardError {
+    const { settings, clock } = this.#fittings;
+    const { ledger, line } = this.#house;
+    ledger.refused(error.code, waitedMillis, clock.now());
+    const { length: waiting } = line;
+    publish('lifeguard:pool:refused', () => ({ pool: settings.name, code: error.code, waitedMillis, waiting }));
+    return error;
+  }
+
+  #isBroken(): boolean {
+    return this.#house.stock.health.kind === 'broken' && this.#house.stock.isBare();
+  }
+
+  #unavailable(): LifeguardError {
+    const { stock, line } = this.#house;
+    const { failure } = stock;
+    return unavailable(stock.figures(line.length), failure, this.#fittings.seam.isPermanent(failure));
+  }
+}
+
+/** Whether a caller had better not be served at all. */
+export function isGone(request: Boarding, now: number): boolean {
+  return request.signal?.aborted === true || isTooLate(request, now);
+}
+
+function isTooLate({ deadline }: Boarding, now: number): boolean {
+  return deadline !== undefined && deadline <= now;
+}
