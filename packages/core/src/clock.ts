@@ -72,3 +72,8 @@ export const systemClock: Clock = {
     setImmediate(() => setImmediate(fn));
   },
 };
+
+/** For how long the process has waited for input, all in all, in milliseconds: while it did, nothing lay there to be read. */
+export function idleMillis(): number {
+  return performance.nodeTiming.idleTime;
+}

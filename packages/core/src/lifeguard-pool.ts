@@ -83,6 +83,7 @@ export class LifeguardPool implements AsyncDisposable {
       acquireTimeoutMillis: settings.acquireTimeoutMillis,
       lane: settings.lane,
       selfDeadlock: settings.selfDeadlock,
+      wheel,
       patience,
       forget: (token) => this.#tokens.add(token),
     };

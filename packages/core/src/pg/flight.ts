@@ -11,6 +11,8 @@ export interface Flight {
   /** All of it, or nothing where it throws. */
   write(packet: Packet): void;
   parsed(): void;
+  /** From now on it may have run. */
+  bound(): void;
   described(fields: readonly Field[] | undefined): void;
   row(texts: readonly (string | null)[]): void;
   completed(tag: string): void;
@@ -18,8 +20,8 @@ export interface Flight {
   empty(): void;
   /** ErrorResponse: the server skips the rest of it. */
   failed(error: unknown): void;
-  /** ReadyForQuery has been read. */
-  landed(): void;
+  /** ReadyForQuery has been read. The server took at least so long for it, as far as can be told. */
+  landed(ownMillis: number): void;
   /** The connection is lost. `error` says whether the server may have it. */
   lost(error: unknown): void;
 }

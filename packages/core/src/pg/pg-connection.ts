@@ -1,23 +1,23 @@
 import type { LifeguardError } from '../errors.ts';
 import { addressOf } from './address.ts';
 import type { ConnectionState } from './connection-state.ts';
+import { Departures } from './departures.ts';
 import { connectionLost } from './loss.ts';
 import type { PgClient, ServerMessage } from './pg-subset.ts';
 import { Pipeline } from './pipeline.ts';
-import { QuietText } from './quiet-text.ts';
 import { Repertoire } from './repertoire.ts';
 import type { Script, Scripts } from './scripts.ts';
 import { Session } from './session.ts';
 import { SessionEnd } from './session-end.ts';
-import { SimpleQuery } from './simple-query.ts';
-import { type Airport, type Receiver, Solo } from './solo.ts';
+import type { Airport, Receiver, Solo } from './solo.ts';
 import { type QueryResult, type Statement, withOwnParts } from './statement.ts';
-import { Step } from './step.ts';
+import type { Step } from './step.ts';
 import type { Submittable } from './submittable.ts';
-import { type Group, type GroupAnswer, type HouseStatement, SyncGroup } from './sync-group.ts';
+import { type Group, type GroupAnswer, SyncGroup } from './sync-group.ts';
 import type { TypeParsers } from './type-parsers.ts';
 
 const READY: ConnectionState = { kind: 'ready' };
+const CLOSED = 'The connection was closed while the statement ran.';
 
 /** One session with the server: a `pg.Client` that answers with consequences. */
 export class PgConnection implements Airport {
@@ -26,20 +26,26 @@ export class PgConnection implements Airport {
   readonly types: TypeParsers;
   readonly #scripts: Scripts;
   readonly #repertoire: Repertoire;
+  readonly #departures: Departures;
   readonly #pipeline: Pipeline;
   readonly #onLost: (error: unknown) => void;
   #state: ConnectionState = READY;
+  #use: 'alone' | 'shared' = 'alone';
   readonly #farewell = new SessionEnd();
   #lastFailure: unknown;
   #lastNotice: ServerMessage | undefined;
 
   constructor(client: PgClient, scripts: Scripts, onLost: (error: unknown) => void) {
     this.client = client;
+    // pg's own limit gives a statement up that goes on running; it may come from pg's defaults.
+    client.connectionParameters.query_timeout = undefined;
     this.types = client._types;
     this.#scripts = scripts;
     this.#onLost = onLost;
     this.#repertoire = new Repertoire(client.connection, scripts);
+    this.#departures = new Departures(this, scripts, this.#repertoire);
     this.#pipeline = new Pipeline(client, {
+      roundTripMillis: () => scripts.roundTripMillis,
       emptied: () => void this.#move(READY),
       failed: (error) => this.#heard(error),
       broken: (error) => this.#broke(error as ServerMessage),
@@ -81,16 +87,16 @@ export class PgConnection implements Airport {
     const script = this.#begin(statement.text);
     this.session.runsAlone(script.reading, this.transactionStatus === 'I');
     return new Promise<QueryResult<never>>((answered, failed) => {
-      this.#takeOff(statement, script, { answered, failed, lost: failed });
+      this.#takeOff(statement, { answered, failed, lost: failed });
     });
   }
 
-  /** One among others that share the connection: it is read only, and does nothing to the session. */
+  /** One among others that share the connection, of which nothing stays in the session. */
   ride(statement: Statement, receiver: Receiver): void {
     if (!this.#isOpen()) return receiver.lost(this.loss);
     try {
-      const prepared = this.#repertoire.of(statement, this.#scripts.of(statement.text));
-      this.#send(new Solo(statement, { airport: this, prepared, receiver }), 'soon');
+      this.#send(this.#departures.solo(statement, receiver), 'soon');
+      this.#use = 'shared';
     } catch (error) {
       this.#repertoire.dropUnsent();
       receiver.failed(error);
@@ -103,7 +109,7 @@ export class PgConnection implements Airport {
     for (const { text } of statements) this.#begin(text);
     return new Promise<GroupAnswer>((landed, lost) => {
       try {
-        const steps = [...before, ...statements, ...after].map((one) => this.#stepOf(one));
+        const steps = [...before, ...statements, ...after].map((one) => this.#departures.step(one));
         this.#send(new SyncGroup(steps, { landed, lost }, this), 'now');
       } catch (error) {
         this.#repertoire.dropUnsent();
@@ -142,10 +148,15 @@ export class PgConnection implements Airport {
   leave(): Promise<void> {
     if (this.#state.kind !== 'ended') {
       const before = this.#move({ kind: 'leaving' });
-      this.#fail(before, new Error('The connection was closed while the statement ran.'));
+      this.#fail(before, new Error(CLOSED));
       this.client.connection.end();
     }
     return this.#farewell.gone;
+  }
+
+  /** It is about to be closed. Those who share it are told at once; one who has it alone may hear how its statement ends. */
+  forsake(): void {
+    if (this.#use === 'shared') this.#pipeline.forsake(connectionLost('may-have-run', new Error(CLOSED)));
   }
 
   cutOff(): void {
@@ -161,16 +172,16 @@ export class PgConnection implements Airport {
   failed(step: Step, error: unknown): void {
     const { prepared } = step;
     step.undone((one) => this.#repertoire.forget(one));
-    if (prepared === undefined || !this.#repertoire.outdates(prepared, error)) return;
-    // Under a user's own name the server may still have the old one, and only the user may take it away.
-    if (prepared.by === 'user') this.session.spoil();
+    if (prepared === undefined || !step.isRefusedAsPrepared || !this.#repertoire.outdates(prepared, error)) return;
+    // What pg has prepared for a user is not ours to take away.
+    if (prepared.by === 'pg') this.session.spoil();
     else step.isOutdated = true;
   }
 
   /** In a transaction it is too late: all of that has failed. */
-  retakes({ isOutdated, statement, receiver }: Solo): boolean {
-    if (!isOutdated || this.transactionStatus !== 'I' || !this.#isOpen()) return false;
-    this.#send(new Solo(statement, { airport: this, prepared: undefined, receiver }), 'now');
+  retakes(flight: Solo): boolean {
+    if (!flight.isOutdated || this.transactionStatus !== 'I' || !this.#isOpen()) return false;
+    this.#send(this.#departures.anew(flight), 'now');
     return true;
   }
 
@@ -180,6 +191,7 @@ export class PgConnection implements Airport {
     this.client.on('drain', () => this.#drained());
     this.client.once('end', () => this.#closed());
     connection.on('parseComplete', () => this.#pipeline.parsed());
+    connection.on('bindComplete', () => this.#pipeline.bound());
     connection.on('noData', () => this.#pipeline.noData());
     connection.on('errorMessage', (error) => this.#overheard(error));
     connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
@@ -196,6 +208,7 @@ export class PgConnection implements Airport {
   }
 
   #isUsable(): boolean {
+    this.#use = 'alone';
     if (this.#state.kind === 'running') throw new Error('bug: a statement was sent before the last one was answered');
     return this.#state.kind === 'ready';
   }
@@ -207,20 +220,14 @@ export class PgConnection implements Airport {
   #begin(text: string): Script {
     const script = this.#scripts.of(text);
     this.session.runs(script.reading);
-    // What it takes away is not known any more, and need not be.
-    if (script.reading.dirt === 'sticky') this.#repertoire.clear();
     this.#lastFailure = undefined;
     this.#lastNotice = undefined;
     return script;
   }
 
-  #takeOff(statement: Statement, script: Script, receiver: Receiver): void {
+  #takeOff(statement: Statement, receiver: Receiver): void {
     try {
-      const prepared = this.#repertoire.of(statement, script);
-      const isExtended =
-        prepared !== undefined || (statement.values?.length ?? 0) > 0 || statement.queryMode === 'extended';
-      const departure = { airport: this, prepared, receiver };
-      this.#send(isExtended ? new Solo(statement, departure) : new SimpleQuery(statement, this.types, receiver), 'now');
+      this.#send(this.#departures.single(statement, receiver), 'now');
     } catch (error) {
       this.#repertoire.dropUnsent();
       receiver.failed(error);
@@ -235,12 +242,6 @@ export class PgConnection implements Airport {
       if (this.#pipeline.length === 0) this.#move(READY);
       throw error;
     }
-  }
-
-  #stepOf(one: HouseStatement): Step | QuietText {
-    if (typeof one === 'string') return new QuietText(one);
-    const statement = withOwnParts(one);
-    return new Step(statement, this.types, this.#repertoire.of(statement, this.#scripts.of(statement.text)));
   }
 
   #heard(error: unknown): void {

@@ -34,7 +34,7 @@ export interface PgClient {
   /** Asked at every login when it is a function. Writable, so that it can go with a connection string. Not documented. */
   password: unknown;
   /** What it will send at login, from configuration, connection string and environment. Not documented. */
-  readonly connectionParameters: { options?: string | undefined };
+  readonly connectionParameters: { options?: string | undefined; query_timeout?: unknown };
   readonly connection: PgWire;
   /** The type parsers of this client. Not documented. */
   readonly _types: TypeParsers;
@@ -50,8 +50,8 @@ export interface PgWire {
   /** Terminate, and the end of our side. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION */
   end(): void;
   on(event: 'parameterStatus', listener: (message: { parameterName: string; parameterValue: string }) => void): unknown;
-  /** ParseComplete and NoData, which pg takes in without handing them on. */
-  on(event: 'parseComplete' | 'noData', listener: () => void): unknown;
+  /** ParseComplete, BindComplete and NoData, which pg takes in without handing them on. */
+  on(event: 'parseComplete' | 'bindComplete' | 'noData', listener: () => void): unknown;
   /** Every ErrorResponse, also of what answers to itself. */
   on(event: 'errorMessage', listener: (error: ServerMessage) => void): unknown;
 }

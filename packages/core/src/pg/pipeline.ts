@@ -1,3 +1,4 @@
+import { idleMillis } from '../clock.ts';
 import type { Flight } from './flight.ts';
 import { Packet } from './packet.ts';
 import type { PgClient, PgWire } from './pg-subset.ts';
@@ -5,6 +6,8 @@ import type { Field } from './shape.ts';
 
 /** What the pipeline tells the connection. */
 export interface PipelineEnds {
+  /** What the network alone takes. */
+  roundTripMillis(): number;
   /** Nothing is underway any more: called before the last flight hears that it has landed. */
   emptied(): void;
   /** A flight was answered with an error, and ReadyForQuery is still to come. */
@@ -30,6 +33,10 @@ export class Pipeline {
   /** At the end of the order: their bytes are in the packet still. */
   #unsent = 0;
   #failure: { readonly error: unknown } | undefined;
+  /** How long the process had been idle when the server came to the flight that is answered next. */
+  #turnIdle = 0;
+  /** `sent`: since it was sent, and so it had to get there first. */
+  #turnBegan: 'sent' | 'behind another' = 'sent';
   /** Own ones, so that pg takes no others from a prototype. */
   readonly callback: undefined = undefined;
   readonly query_timeout = 0;
@@ -63,7 +70,10 @@ export class Pipeline {
     }
     this.#flights.push(flight);
     this.#unsent += 1;
-    if (this.length === 1) this.#client.query(this);
+    if (this.length === 1) {
+      this.#client.query(this);
+      this.#itsTurn('sent');
+    }
     if (when === 'now') this.#flush();
     else if (this.#unsent === 1) process.nextTick(flush, this);
   }
@@ -81,6 +91,13 @@ export class Pipeline {
     for (const [index, flight] of lost.entries()) flight.lost(index < firstUnsent ? sent : unsent);
   }
 
+  /** Nobody waits for what is underway any more. Its answers are read all the same. */
+  forsake(error: unknown): void {
+    const pending = this.#flights.slice(this.#head);
+    this.#flights.fill(NOBODYS, this.#head);
+    for (const flight of pending) flight.lost(error);
+  }
+
   /** What the flight that is being answered was told, while its ReadyForQuery has not come. */
   get failure(): unknown {
     return this.#failure?.error;
@@ -94,6 +111,10 @@ export class Pipeline {
   /** pg's own listeners do not pass these on. */
   parsed(): void {
     this.#flights[this.#head]?.parsed();
+  }
+
+  bound(): void {
+    this.#flights[this.#head]?.bound();
   }
 
   noData(): void {
@@ -146,11 +167,14 @@ export class Pipeline {
 
   #landed(): void {
     const flight = this.#flights[this.#head] as Flight;
+    const ownMillis = this.#ownMillis();
     this.#flights[this.#head] = LANDED;
     this.#head += 1;
     this.#failure = undefined;
-    if (this.length > 0) this.#client.query(this);
-    else {
+    if (this.length > 0) {
+      this.#client.query(this);
+      this.#itsTurn('behind another');
+    } else {
       this.#clear();
       this.#ends.emptied();
     }
@@ -158,7 +182,18 @@ export class Pipeline {
       this.#flights.splice(0, this.#head);
       this.#head = 0;
     }
-    flight.landed();
+    flight.landed(ownMillis);
+  }
+
+  #itsTurn(began: 'sent' | 'behind another'): void {
+    this.#turnBegan = began;
+    this.#turnIdle = idleMillis();
+  }
+
+  /** Only while we waited for input, its answer was not there for sure. While we were busy, it may have lain in the socket. */
+  #ownMillis(): number {
+    const millis = idleMillis() - this.#turnIdle;
+    return Math.max(0, this.#turnBegan === 'sent' ? millis - this.#ends.roundTripMillis() : millis);
   }
 
   #flush(): void {
@@ -186,6 +221,19 @@ export class Pipeline {
 function flush(pipeline: Pipeline): void {
   pipeline.flush();
 }
+
+/** Of one whose receiver has been told already. */
+const NOBODYS: Flight = Object.freeze({
+  name: undefined,
+  text: undefined,
+  protocol: 'extended',
+  ...Object.fromEntries(
+    ['write', 'parsed', 'bound', 'described', 'row', 'completed', 'empty', 'failed', 'landed', 'lost'].map((part) => [
+      part,
+      () => undefined,
+    ]),
+  ),
+}) as unknown as Flight;
 
 const COMPACT = 256;
 /** In the place of one that has landed, so that it can be collected. */

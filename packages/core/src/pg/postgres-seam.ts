@@ -80,6 +80,7 @@ export class PostgresSeam implements Seam<PgConnection> {
 
   /** Cancel, then Terminate, then the server's own end: after a mere goodbye a statement runs on to its end. */
   async close(connection: PgConnection): Promise<void> {
+    connection.forsake();
     await this.#cancels.stop(connection).catch(() => undefined);
     // Behind a pooler nobody else could be asked what became of the session: it is the pooler's.
     await connection.leave().catch((error: unknown) => {

@@ -24,6 +24,10 @@ export class QuietText {
     // It has no name.
   }
 
+  bound(): void {
+    // It relies on nothing that was prepared.
+  }
+
   described(): void {
     throw new Error(`bug: "${this.text}" was not to be described`);
   }

@@ -2,19 +2,29 @@ import { failureOf } from './failure.ts';
 import type { PgWire } from './pg-subset.ts';
 import type { Script, Scripts } from './scripts.ts';
 import type { Shape } from './shape.ts';
+import { codeOf } from './sqlstate.ts';
 import type { Statement } from './statement.ts';
+
+/** What the server has told of a prepared statement. */
+export interface Definition {
+  shape: Shape | 'unknown' | 'asked';
+}
 
 /** A prepared statement of one connection. */
 export interface Prepared {
   readonly name: string;
   readonly text: string;
-  /** Who gave the name decides who may take the statement away. */
-  readonly by: 'us' | 'user';
-  /** `asked`: the server has been sent it, and will have it when it comes to what is sent next. */
-  state: 'unsent' | 'asked' | 'parsed';
-  shape: Shape | 'unknown' | 'asked';
+  /** Who gave the name; `pg`: what has it was prepared by pg itself, for a submittable of the user's. */
+  readonly by: 'us' | 'user' | 'pg';
+  /**
+   * `asked`: the server has been sent it, and will have it when it comes to what is sent next. `outdated`: it has it, or may
+   * have it, and it is parsed anew when it is used again.
+   */
+  state: 'unsent' | 'asked' | 'parsed' | 'outdated';
+  /** Made anew each time that it is parsed: what is under way keeps that which it was sent with. */
+  definition: Definition;
   /** Statements that are taken away before it is parsed: what has its name perhaps, and what makes room for it. */
-  readonly closes: readonly string[];
+  closes: readonly string[];
   /** The sweep before which it was used last. */
   sweep: number;
 }
@@ -24,6 +34,10 @@ export class Repertoire {
   readonly #wire: PgWire;
   readonly #scripts: Scripts;
   readonly #all = new Map<string, Prepared>();
+  /** Names of users, of what the server still has and that is not to be used any more. */
+  readonly #stale = new Set<string>();
+  /** Names of ours that were to be taken away, and were not. */
+  readonly #leftOver: string[] = [];
   #sweep = 0;
   /** Since the last sweep. */
   #added = 0;
@@ -42,13 +56,20 @@ export class Repertoire {
 
   /** It is not there, or not to be used any more. Harmless for one that another has taken the place of. */
   forget(prepared: Prepared): void {
+    if (prepared.by === 'us') return this.#outdate(prepared);
     if (this.#all.get(prepared.name) === prepared) this.#all.delete(prepared.name);
-    if (prepared.by === 'user') delete this.#wire.parsedStatements[prepared.name];
+    delete this.#wire.parsedStatements[prepared.name];
+    if (prepared.by === 'user' && prepared.state === 'parsed') this.#stale.add(prepared.name);
   }
 
-  /** Whether an error says that the plan is out of date, or the statement was taken away: it is not used any more then. */
+  /**
+   * Whether an error before anything ran may be due to how it was prepared: the plan is out of date, the statement was
+   * taken away, or its parameters have the types of columns as they were. Then it is not used any more.
+   */
   outdates(prepared: Prepared, error: unknown): boolean {
-    if (error === undefined || failureOf(error, { phase: 'statement' }).retry !== 'stale-plan') return false;
+    if (error === undefined) return false;
+    const isStale = failureOf(error, { phase: 'statement' }).retry === 'stale-plan';
+    if (!isStale && !(prepared.by === 'us' && /^(22|42)/.test(codeOf(error) ?? ''))) return false;
     this.forget(prepared);
     return true;
   }
@@ -58,40 +79,64 @@ export class Repertoire {
     for (const prepared of this.#all.values()) if (prepared.state === 'unsent') this.#all.delete(prepared.name);
   }
 
-  /** Nobody knows any more what the session has. */
+  /** Nobody knows any more what the session has, or what it means there. Of users' names pg's own account is believed. */
   clear(): void {
-    this.#all.clear();
+    for (const prepared of this.#all.values()) {
+      if (prepared.by === 'us') this.#outdate(prepared);
+      else this.#all.delete(prepared.name);
+    }
+  }
+
+  #outdate(prepared: Prepared): void {
+    if (prepared.state === 'unsent') return;
+    // It was skipped, and what was to go before it too.
+    if (prepared.state === 'asked') this.#leftOver.push(...prepared.closes.slice(1));
+    prepared.state = 'outdated';
+    prepared.closes = [prepared.name];
   }
 
   /** pg keeps account of users' names too, for what it sends itself. */
   #named(name: string, text: string): Prepared {
     const elsewhere = this.#wire.parsedStatements[name];
-    const prepared = this.#find(name, text, 'user');
+    const prepared = this.#find(name, text, elsewhere === undefined ? 'user' : 'pg');
     if (prepared.text !== text || (elsewhere !== undefined && elsewhere !== text)) {
       throw new Error(`Prepared statements must be unique: "${name}" has another text`);
     }
-    if (elsewhere !== undefined) prepared.state = 'parsed';
+    if (prepared.by === 'pg') prepared.state = 'parsed';
     return prepared;
   }
 
   #find(name: string, text: string, by: Prepared['by']): Prepared {
     const known = this.#all.get(name);
-    if (known !== undefined) {
+    // One that is out of date stays with those who were given it: what they rely on must not change under them.
+    if (known !== undefined && known.state !== 'outdated') {
       known.sweep = this.#sweep;
       return known;
     }
     // One of ours that was forgotten may still be there.
-    const closes = by === 'us' ? [name, ...this.#trimmed()] : [];
-    const prepared: Prepared = { name, text, by, state: 'unsent', shape: 'unknown', closes, sweep: this.#sweep };
+    const closes = by === 'us' ? [name, ...this.#trimmed(), ...this.#leftOver.splice(0)] : this.#staleOf(name);
+    const prepared: Prepared = {
+      name,
+      text,
+      by,
+      state: 'unsent',
+      definition: { shape: 'unknown' },
+      closes,
+      sweep: this.#sweep,
+    };
     this.#all.set(name, prepared);
     this.#added += 1;
     return prepared;
   }
 
+  #staleOf(name: string): readonly string[] {
+    return this.#stale.delete(name) ? [name] : NONE;
+  }
+
   /** Where there are too many of ours, those go that were not used for long, and then the oldest. */
   #trimmed(): readonly string[] {
     if (this.#added < MOST / 2 || this.#all.size < MOST) return [];
-    const ours = [...this.#all.values()].filter(({ by, state }) => by === 'us' && state === 'parsed');
+    const ours = [...this.#all.values()].filter(({ by, state }) => by === 'us' && state !== 'asked');
     const unused = ours.filter(({ sweep }) => sweep < this.#sweep);
     const used = ours.filter(({ sweep }) => sweep === this.#sweep);
     const gone = [...unused, ...used.slice(0, Math.max(0, used.length - MOST))].map(({ name }) => name);
@@ -102,5 +147,6 @@ export class Repertoire {
   }
 }
 
+const NONE: readonly string[] = Object.freeze([]);
 /** Each costs the server some kilobytes and up to a hundred: https://www.postgresql.org/docs/current/sql-prepare.html */
 const MOST = 200;

@@ -5,6 +5,8 @@ import { readSql, type SqlReading } from './sql-words.ts';
 export class Script {
   readonly text: string;
   readonly reading: SqlReading;
+  /** It may change what names mean on its connection, which the server does not look at again for what is prepared. */
+  readonly unsettles: boolean;
   #uses = 0;
   #name: string | undefined;
   #meanMillis = 0;
@@ -15,6 +17,7 @@ export class Script {
   constructor(text: string) {
     this.text = text;
     this.reading = readSql(text);
+    this.unsettles = unsettles(this.reading);
   }
 
   /** The name to prepare it by, from its fifth use on. */
@@ -34,7 +37,7 @@ export class Script {
 
   /** How long the server took for it. One that turns out slow must prove itself, and for longer each time. */
   took(millis: number): void {
-    this.#meanMillis += SMOOTHING * (millis - this.#meanMillis);
+    this.#meanMillis += SMOOTHING * (Math.max(0, millis) - this.#meanMillis);
     if (this.#meanMillis > SLOW_MILLIS) {
       if (this.isQuick) this.#sentence = Math.min(LONGEST_PROBATION, this.#sentence * 2);
       this.#probation = this.#sentence;
@@ -89,6 +92,11 @@ export class Scripts {
     }
     return script;
   }
+}
+
+function unsettles({ dirt, words }: SqlReading): boolean {
+  if (dirt === 'sticky' || words.some((word) => /^(CREATE|ALTER|DROP)/.test(word))) return true;
+  return dirt !== 'none' && words.some((word) => word === 'SELECT' || word === 'WITH');
 }
 
 /** As in pgjdbc, whose users have lived with it for long: https://jdbc.postgresql.org/documentation/server-prepare/ */

@@ -26,10 +26,6 @@ export class ServerFacts {
     return this.#seam.keepsSessions;
   }
 
-  get roundTripMillis(): number {
-    return this.#seam.scripts.roundTripMillis;
-  }
-
   read(text: string): SqlReading {
     return readSql(text);
   }

@@ -36,9 +36,13 @@ export class SimpleQuery implements Flight {
     // Nothing is parsed apart here.
   }
 
+  bound(): void {
+    // Nor bound.
+  }
+
   described(fields: readonly Field[] | undefined): void {
     const shape = new Shape(fields ?? []);
-    this.#open().fields = shape.fields;
+    this.#open().fields = shape.copy();
     this.#reader = new RowReader(shape, this.#types, this.#rowMode);
   }
 

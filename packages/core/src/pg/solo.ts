@@ -1,6 +1,7 @@
 import type { Flight } from './flight.ts';
 import type { Packet } from './packet.ts';
 import type { Prepared } from './repertoire.ts';
+import type { Script } from './scripts.ts';
 import type { QueryResult, Statement } from './statement.ts';
 import { Step } from './step.ts';
 import type { TypeParsers } from './type-parsers.ts';
@@ -29,13 +30,15 @@ export class Solo extends Step implements Flight {
   readonly statement: Statement;
   readonly receiver: Receiver;
   readonly #airport: Airport;
+  readonly #script: Script;
   #failure: { readonly error: unknown } | undefined = undefined;
 
-  constructor(statement: Statement, { airport, prepared, receiver }: Departure) {
+  constructor(statement: Statement, { airport, script, prepared, receiver }: Departure) {
     super(statement, airport.types, prepared);
     this.statement = statement;
     this.receiver = receiver;
     this.#airport = airport;
+    this.#script = script;
   }
 
   override write(packet: Packet): void {
@@ -52,11 +55,12 @@ export class Solo extends Step implements Flight {
     this.#airport.failed(this, error);
   }
 
-  landed(): void {
-    const failure = this.#failure;
-    if (failure === undefined && this.unread === undefined) return this.receiver.answered(this.result);
-    if (failure === undefined) return this.receiver.failed(this.unread?.error);
-    if (!this.#airport.retakes(this)) this.receiver.failed(failure.error);
+  landed(ownMillis: number): void {
+    this.#script.took(ownMillis);
+    // What came first counts, as in pg.
+    const failure = this.unread ?? this.#failure;
+    if (failure === undefined) this.receiver.answered(this.result);
+    else if (!this.#airport.retakes(this)) this.receiver.failed(failure.error);
   }
 
   lost(error: unknown): void {
@@ -66,6 +70,7 @@ export class Solo extends Step implements Flight {
 
 export interface Departure {
   readonly airport: Airport;
+  readonly script: Script;
   readonly prepared: Prepared | undefined;
   readonly receiver: Receiver;
 }

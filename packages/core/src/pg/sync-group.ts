@@ -20,7 +20,15 @@ export interface Group {
 export interface GroupAnswer {
   readonly results: readonly QueryResult<never>[];
   /** Those after it did not run, unless there are results of them. */
-  readonly failure: { readonly index: number; readonly error: unknown } | undefined;
+  readonly failure: Misfortune | undefined;
+  /** All those whose rows could not be read, whatever befell others. */
+  readonly unread?: readonly Misfortune[];
+}
+
+/** What befell one of a group. */
+export interface Misfortune {
+  readonly index: number;
+  readonly error: unknown;
 }
 
 export interface GroupReceiver {
@@ -39,9 +47,9 @@ export class SyncGroup implements Flight {
   readonly #receiver: GroupReceiver;
   readonly #airport: Pick<Airport, 'failed'>;
   #at = 0;
-  #failure: GroupAnswer['failure'];
+  #failure: Misfortune | undefined;
   /** A row that could not be read: the server has done its part, so the others go on. */
-  #unread: GroupAnswer['failure'];
+  readonly #unread: Misfortune[] = [];
 
   constructor(steps: readonly (Step | QuietText)[], receiver: GroupReceiver, airport: Pick<Airport, 'failed'>) {
     this.#steps = steps;
@@ -66,6 +74,10 @@ export class SyncGroup implements Flight {
     this.#steps[this.#at]?.parsed();
   }
 
+  bound(): void {
+    this.#steps[this.#at]?.bound();
+  }
+
   described(fields: readonly Field[] | undefined): void {
     this.#steps[this.#at]?.described(fields);
   }
@@ -77,7 +89,7 @@ export class SyncGroup implements Flight {
   completed(tag: string): void {
     const step = this.#steps[this.#at];
     step?.completed(tag);
-    if (step?.unread !== undefined) this.#unread ??= { index: this.#at, error: step.unread.error };
+    if (step?.unread !== undefined) this.#unread.push({ index: this.#at, error: step.unread.error });
     this.#at += 1;
   }
 
@@ -86,7 +98,8 @@ export class SyncGroup implements Flight {
   }
 
   failed(error: unknown): void {
-    this.#failure = { index: this.#at, error };
+    // What came first counts, as in pg.
+    this.#failure = { index: this.#at, error: this.#steps[this.#at]?.unread?.error ?? error };
     for (const [place, step] of this.#steps.slice(this.#at).entries()) {
       if (step instanceof Step) this.#airport.failed(step, place === 0 ? error : undefined);
     }
@@ -94,7 +107,8 @@ export class SyncGroup implements Flight {
 
   landed(): void {
     const results = this.#steps.slice(0, this.#at).map(({ result }) => result as QueryResult<unknown>);
-    this.#receiver.landed({ results: results as QueryResult<never>[], failure: this.#failure ?? this.#unread });
+    const failure = this.#failure ?? this.#unread[0];
+    this.#receiver.landed({ results: results as QueryResult<never>[], failure, unread: this.#unread });
   }
 
   lost(error: unknown): void {

@@ -28,7 +28,7 @@ export class Admission<Connection> {
   refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
     const { name, groups } = this.#fittings.settings;
     if (request.signal?.aborted === true) return aborted(name, request.signal.reason);
-    if (isTooLate(request, now)) return pastDeadline(name);
+    if (isGone(request, now)) return pastDeadline(name);
     if (request.group !== undefined && !groups.has(request.group))
       return unknownGroup(name, request.group, [...groups.keys()]);
     return this.#isBroken() ? this.#unavailable() : undefined;
@@ -57,9 +57,5 @@ export class Admission<Connection> {
 
 /** Whether a caller had better not be served at all. */
 export function isGone(request: Boarding, now: number): boolean {
-  return request.signal?.aborted === true || isTooLate(request, now);
-}
-
-function isTooLate({ deadline }: Boarding, now: number): boolean {
-  return deadline !== undefined && deadline <= now;
+  return request.signal?.aborted === true || (request.deadline !== undefined && request.deadline <= now);
 }

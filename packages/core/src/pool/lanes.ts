@@ -246,7 +246,7 @@ export class Lanes<Connection> {
     this.#leave(slot);
     this.#ground.roster.shelve(slot, connection, progressAt);
     // Whether it is one too many is seen now.
-    if (ending === undefined || ending === 'surplus') this.#shelf.judge(slot, now);
+    if (ending === undefined || ending === 'surplus') this.#shelf.judge(slot, connection, now);
     else this.#shelf.retire(slot, ending, error);
   }
 

@@ -41,7 +41,7 @@ export class Pool<Connection> {
       figures: () => this.figures(),
       failure: () => this.failure,
       servingSince: () => this.#stock.servingSince(),
-      roomOf: (group) => this.#roomOf(group),
+      roomOf: (group) => (settings.groups.get(group)?.maxConcurrent ?? 0) - this.#stock.leasedBy(group),
       hasLanes: () => this.#stock.lanes.limit > 0,
       refused: (error, waitedMillis) => this.#admission.refused(error, waitedMillis),
       left: () => this.#dispatch(),
@@ -73,7 +73,12 @@ export class Pool<Connection> {
     const now = this.#fittings.clock.now();
     if (isGone(request, now)) return undefined;
     this.#upkeep.mind(now, this.#stock.isRested(now));
-    return this.#usher.lendNow(request, now);
+    const slot = this.#stock.fit(now);
+    if (slot === undefined) return undefined;
+    this.#stock.lend(slot, request, now);
+    request.owner?.admit();
+    this.#ledger.lent(0, now);
+    return slot;
   }
 
   /** A place on a lane at once, where one has room and nobody waits for one; to be left by `alight`. Else undefined. */
@@ -82,7 +87,12 @@ export class Pool<Connection> {
     const now = this.#fittings.clock.now();
     if (isGone(request, now)) return undefined;
     this.#upkeep.mind(now, this.#stock.lanes.isRested(now));
-    return this.#usher.seatNow(request, now);
+    const lane = this.#stock.laneFor(now);
+    if (lane === undefined) return undefined;
+    this.#stock.lanes.take(lane, now);
+    request.owner?.admit();
+    this.#ledger.tookPlace(0, now);
+    return lane;
   }
 
   /** Leaves a place on a lane, once for each that was taken. Harmless when the lane has been closed meanwhile. */
@@ -92,10 +102,7 @@ export class Pool<Connection> {
     if (this.#line.length > 0 && (isFree || this.#line.sharing > 0)) this.#dispatch(now);
   }
 
-  /**
-   * A connection, now or later, or the reason why not. Whoever `shares` may get a place on a lane instead: then the slot is
-   * in that state.
-   */
+  /** A connection, or for those who share a place on a lane (the slot's state says which), or the reason why not. */
   acquire(request: AcquireRequest): Promise<Slot<Connection>> {
     const now = this.#fittings.clock.now();
     const refusal = this.#isEnding() ? poolClosed(this.#fittings.settings.name) : this.#admission.refusal(request, now);
@@ -116,7 +123,7 @@ export class Pool<Connection> {
     this.#ledger.returned(holder, heldMillis, now);
     switch (verdict.kind) {
       case 'keep':
-        this.#stock.keep(slot, now);
+        this.#stock.shelf.keep(slot, now);
         break;
       case 'clean':
         this.#stock.tend(slot, 'clean');
@@ -152,9 +159,7 @@ export class Pool<Connection> {
 
   /** Closes a lane at once, under its users' hands. Harmless for what is none any more. */
   endLane(slot: Slot<Connection>, reason: CloseReason): void {
-    if (slot.state.kind !== 'lane') return;
-    this.#stock.lanes.cut(slot, reason);
-    this.#dispatch();
+    if (slot.state.kind === 'lane') this.#stock.lanes.cut(slot, reason);
   }
 
   /** Replaces every connection: idle ones now, leased ones when they come back. */
@@ -258,10 +263,6 @@ export class Pool<Connection> {
     }
     this.#stock.grow(now);
     if (this.#stock.size > 0) this.#upkeep.start();
-  }
-
-  #roomOf(group: string): number {
-    return (this.#fittings.settings.groups.get(group)?.maxConcurrent ?? 0) - this.#stock.leasedBy(group);
   }
 
   #onOpened(): void {

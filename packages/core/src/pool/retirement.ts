@@ -41,8 +41,8 @@ export class Retirement {
 
   /** Why this one may not be kept, or undefined. */
   of(slot: Slot<unknown>, now: number): CloseReason | undefined {
-    const reason = this.whileInUse(slot, now);
-    if (reason !== undefined) return reason;
+    if (slot.generation !== this.#generation.number) return 'invalidated';
+    if (now >= slot.expiresAt) return 'lifetime';
     const { maxUses } = this.#settings;
     if (maxUses > 0 && slot.uses >= maxUses) return 'max-uses';
     return this.#roster.size > this.#bounds.max && this.isSurplus() ? 'surplus' : undefined;

@@ -27,7 +27,7 @@ export class Roster<Connection> {
   }
 
   top(): Slot<Connection> | undefined {
-    return this.#idle[this.#idle.length - 1];
+    return this.#idle.at(-1);
   }
 
   /** The state of an idle slot that is taken off the stack, to become something else at once. */
@@ -45,7 +45,11 @@ export class Roster<Connection> {
     slot.move({ kind: 'idle', since, connection });
     const top = this.top();
     if (top === undefined || top.state.since <= since) this.#idle.push(slot);
-    else this.#idle.splice(this.#idle.findLastIndex(({ state }) => state.since <= since) + 1, 0, slot);
+    else this.#insert(slot, since);
+  }
+
+  #insert(slot: Slot<Connection>, since: number): void {
+    this.#idle.splice(this.#idle.findLastIndex(({ state }) => state.since <= since) + 1, 0, slot);
   }
 
   add(slot: Slot<Connection>): void {

@@ -8,7 +8,7 @@ import type { Fittings } from './pool-settings.ts';
 import { type Bounds, Retirement } from './retirement.ts';
 import { Roster } from './roster.ts';
 import type { CloseReason } from './seam.ts';
-import { Shelf } from './shelf.ts';
+import { RESTED_MILLIS, Shelf } from './shelf.ts';
 import type { Census, Holder, Slot, Task } from './slot.ts';
 import { Supply } from './supply.ts';
 import { Tending } from './tending.ts';
@@ -33,12 +33,12 @@ export interface StockEnds {
 
 /** The connections themselves: opened, kept fit, retired and seen off. Who gets them is the pool's affair. */
 export class Stock<Connection> {
+  readonly shelf: Shelf<Connection>;
   readonly lanes: Lanes<Connection>;
   readonly #fittings: Fittings<Connection>;
   readonly #ends: StockEnds;
   readonly #roster: Roster<Connection>;
   readonly #retirement: Retirement;
-  readonly #shelf: Shelf<Connection>;
   readonly #supply: Supply<Connection>;
   readonly #tending: Tending<Connection>;
   readonly #checks: Checks<Connection>;
@@ -51,8 +51,8 @@ export class Stock<Connection> {
     this.#retirement = new Retirement(fittings, this.#roster, () => ends.oldestWait());
     this.#closer = new Closer(fittings, this.#roster, (slot) => this.#onClosed(slot));
     const ground = { roster: this.#roster, retirement: this.#retirement, closer: this.#closer };
-    this.#shelf = new Shelf(fittings, ground, () => ends.isEnding());
-    this.lanes = new Lanes(fittings, { ...ground, shelf: this.#shelf }, (millis, now) => ends.onLane(millis, now));
+    this.shelf = new Shelf(fittings, ground, ends);
+    this.lanes = new Lanes(fittings, { ...ground, shelf: this.shelf }, (millis, now) => ends.onLane(millis, now));
     this.#supply = new Supply(fittings, ground, {
       changed: () => ends.changed(),
       opened: (slot, connection) => this.#onOpened(slot, connection),
@@ -134,12 +134,13 @@ export class Stock<Connection> {
 
   /** Whether what would be lent next has lain for so long that the machine may have slept meanwhile. */
   isRested(now: number): boolean {
-    return this.#shelf.isRested(now) ?? this.lanes.isRested(now);
+    const top = this.#roster.top();
+    return top === undefined ? this.lanes.isRested(now) : now - top.state.since > RESTED_MILLIS;
   }
 
   /** An idle connection that may be lent as it is. An empty lane is as good where there is no other. */
   fit(now: number): Slot<Connection> | undefined {
-    return this.#shelf.fit(now) ?? (this.lanes.yieldOne(now) ? this.#shelf.fit(now) : undefined);
+    return this.shelf.fit(now) ?? (this.lanes.yieldOne(now) ? this.shelf.fit(now) : undefined);
   }
 
   lend(slot: Slot<Connection>, holder: Holder, now: number): void {
@@ -163,10 +164,6 @@ export class Stock<Connection> {
   gaveBack(slot: Slot<Connection>, heldMillis: number, now: number): void {
     slot.usedAt = now;
     this.#supply.gaveBack(now, heldMillis);
-  }
-
-  keep(slot: Slot<Connection>, now: number): void {
-    this.#shelf.keep(slot, now);
   }
 
   tend(slot: Slot<Connection>, task: Task): void {
@@ -207,14 +204,14 @@ export class Stock<Connection> {
     this.#retirement.newGeneration(clock.now());
     publish('lifeguard:pool:invalidated', () => ({ pool: settings.name, reason }));
     this.lanes.yieldAll(clock.now());
-    this.#shelf.retireAll('invalidated');
+    this.shelf.retireAll('invalidated');
   }
 
   resize(min: number, max: number): void {
     this.#retirement.resize(min, max);
     this.lanes.resized();
     if (this.#retirement.isSurplus()) this.lanes.yieldAll(this.#fittings.clock.now());
-    for (const slot of [...this.#roster.idle]) if (this.#retirement.isSurplus()) this.#shelf.retire(slot, 'surplus');
+    for (const slot of [...this.#roster.idle]) if (this.#retirement.isSurplus()) this.shelf.retire(slot, 'surplus');
   }
 
   /** Called by the upkeep: what only time brings about. */
@@ -225,8 +222,8 @@ export class Stock<Connection> {
       // A subscriber may have taken it while one before it was closed.
       if (slot.state.kind !== 'idle') continue;
       const reason = this.#retirement.of(slot, now);
-      if (reason !== undefined) this.#shelf.retire(slot, reason);
-      else if (this.#retirement.isIdleForLong(slot, now)) this.#shelf.retire(slot, 'idle');
+      if (reason !== undefined) this.shelf.retire(slot, reason);
+      else if (this.#retirement.isIdleForLong(slot, now)) this.shelf.retire(slot, 'idle');
       else if (this.#retirement.isDueForKeepalive(slot, now)) this.#checks.begin(slot);
     }
     this.#closer.enforceCap(this.#roster.slots);
@@ -236,7 +233,7 @@ export class Stock<Connection> {
   end(): void {
     this.#supply.stop();
     this.lanes.endAll('pool-closed');
-    this.#shelf.retireAll('pool-closed');
+    this.shelf.retireAll('pool-closed');
   }
 
   /** Closes what is still leased, shared or tended, under its holders' hands. */
@@ -253,7 +250,7 @@ export class Stock<Connection> {
   }
 
   #onOpened(slot: Slot<Connection>, connection: Connection): void {
-    this.#shelf.keep(slot, this.#fittings.clock.now(), connection);
+    this.shelf.keep(slot, this.#fittings.clock.now(), connection);
     this.#ends.opened();
     this.#ends.changed();
   }
@@ -267,14 +264,14 @@ export class Stock<Connection> {
   #onLost(slot: Slot<Connection>, error: unknown): void {
     const { kind } = slot.state;
     if (kind !== 'idle' && kind !== 'leased' && kind !== 'lane') return;
-    if (kind === 'idle') this.#shelf.retire(slot, 'lost', error);
+    if (kind === 'idle') this.shelf.retire(slot, 'lost', error);
     if (kind === 'lane') this.lanes.end(slot, 'lost', error);
     this.learn(slot, error);
     this.#ends.changed();
   }
 
   #onTended(slot: Slot<Connection>): void {
-    this.keep(slot, this.#fittings.clock.now());
+    this.shelf.keep(slot, this.#fittings.clock.now());
     this.#ends.changed();
   }
 

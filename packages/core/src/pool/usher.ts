@@ -1,9 +1,8 @@
-import type { Boarding } from './lanes.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
 import type { Slot } from './slot.ts';
 import type { Stock } from './stock.ts';
-import { type AcquireRequest, SHARING, type Waiter } from './waiters.ts';
+import { SHARING, type Waiter } from './waiters.ts';
 
 /** What an usher works with. */
 interface House<Connection> {
@@ -12,7 +11,7 @@ interface House<Connection> {
   readonly ledger: Ledger;
 }
 
-/** Shows callers to what there is for them: a connection of their own, or a place on a lane. */
+/** Shows those in the line to what there is for them: a connection of their own, or a place on a lane. */
 export class Usher<Connection> {
   readonly #line: Line<Connection>;
   readonly #stock: Stock<Connection>;
@@ -27,24 +26,6 @@ export class Usher<Connection> {
   /** Serves the line from what is there. */
   serve(now: number): void {
     while (this.#line.length > 0 && (this.#seatNext(now) || this.#serveNext(now)));
-  }
-
-  /** An idle connection for one who does not stand in the line. */
-  lendNow(request: AcquireRequest, now: number): Slot<Connection> | undefined {
-    const slot = this.#stock.fit(now);
-    if (slot === undefined) return undefined;
-    this.#lend(slot, request, now);
-    this.#ledger.lent(0, now);
-    return slot;
-  }
-
-  /** A place for one who does not stand in the line. */
-  seatNow(request: Boarding, now: number): Slot<Connection> | undefined {
-    const lane = this.#stock.laneFor(now);
-    if (lane === undefined) return undefined;
-    this.#seat(lane, request, now);
-    this.#ledger.tookPlace(0, now);
-    return lane;
   }
 
   /** Those who share go ahead where that is at nobody's expense: a lane in use is no connection for others. */
@@ -69,24 +50,19 @@ export class Usher<Connection> {
   }
 
   #lendToWaiter(slot: Slot<Connection>, waiter: Waiter<Connection>, now: number): void {
-    this.#lend(slot, waiter.request, now);
+    this.#stock.lend(slot, waiter.request, now);
     this.#ledger.lent(now - waiter.since, now);
-    waiter.settle({ kind: 'served', slot });
+    settle(waiter, slot);
   }
 
   #seatWaiter(lane: Slot<Connection>, waiter: Waiter<Connection>, now: number): void {
-    this.#seat(lane, waiter.request, now);
-    this.#ledger.tookPlace(now - waiter.since, now);
-    waiter.settle({ kind: 'served', slot: lane });
-  }
-
-  #lend(slot: Slot<Connection>, request: AcquireRequest, now: number): void {
-    this.#stock.lend(slot, request, now);
-    request.owner?.admit();
-  }
-
-  #seat(lane: Slot<Connection>, request: Boarding, now: number): void {
     this.#stock.lanes.take(lane, now);
-    request.owner?.admit();
+    this.#ledger.tookPlace(now - waiter.since, now);
+    settle(waiter, lane);
   }
+}
+
+function settle<Connection>(waiter: Waiter<Connection>, slot: Slot<Connection>): void {
+  waiter.request.owner?.admit();
+  waiter.settle({ kind: 'served', slot });
 }

@@ -6,6 +6,7 @@ import { armedMillis, withSlack } from './arming.ts';
 import type { BracketState } from './bracket-state.ts';
 import { Conclusion } from './conclusion.ts';
 import { houseLimits } from './deadline.ts';
+import { EarlyEnd } from './early-end.ts';
 import { type Ending, refusalAfter } from './ending.ts';
 import type { Ground } from './ground.ts';
 import type { Hold } from './hold.ts';
@@ -31,7 +32,7 @@ export class Bracket {
   #lending: 'no' | 'underway' = 'no';
   readonly #conclusion: Conclusion;
   readonly #watch: TimeWatch;
-  readonly #gone = Promise.withResolvers<never>();
+  readonly earlyEnd: EarlyEnd = new EarlyEnd();
 
   constructor(ground: Ground, plan: Plan, lender: Lender) {
     this.plan = plan;
@@ -49,7 +50,6 @@ export class Bracket {
         this.#lending === 'underway' || (this.#state as { hold?: Hold }).hold?.runningSince !== undefined,
       expire: (error) => this.endNow(error),
     });
-    this.#gone.promise.catch(() => undefined);
     this.#watch.start();
   }
 
@@ -74,11 +74,6 @@ export class Bracket {
 
   get phase(): Phase {
     return this.#conclusion.phase;
-  }
-
-  /** Rejects when the transaction ends under its function's hands: at its deadline, or because its caller left. */
-  get gone(): Promise<never> {
-    return this.#gone.promise;
   }
 
   async run<Row>(statement: Statement, place: Place): Promise<QueryResult<Row>> {
@@ -217,7 +212,8 @@ export class Bracket {
       const results = answer.results.slice(steps.length);
       if (answer.failure === undefined) return { results, failure: undefined };
       this.#observe(hold, error);
-      return { results, failure: { index: answer.failure.index - steps.length, error } };
+      const unread = answer.unread?.map((one) => ({ ...one, index: one.index - steps.length })) ?? [];
+      return { results, failure: { index: answer.failure.index - steps.length, error }, unread };
     });
   }
 
@@ -270,7 +266,7 @@ export class Bracket {
 
   #giveUp(error: unknown): void {
     this.#abandon({ kind: 'rolled-back', by: 'server', how: 'was given up', error });
-    this.#gone.reject(error);
+    this.earlyEnd.came(error);
   }
 
   #abandon(ending: Ending): void {

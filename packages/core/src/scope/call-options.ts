@@ -61,6 +61,12 @@ export function callLimitsOf(options: CallOptions): StatementOptions {
 
 export function checkCall(given: CallOptions): CallOptions {
   const options = ownOptions(given, NO_OPTIONS, refuse);
+  refuseBadCall(options);
+  return options;
+}
+
+/** What is wrong with parts that are own ones already. */
+export function refuseBadCall(options: CallOptions): void {
   refuseBadLimits(options);
   const { name, group, priority, owner, lane } = options;
   if (name !== undefined && !isText(name)) refuse('name must be a string that is not empty');
@@ -68,7 +74,6 @@ export function checkCall(given: CallOptions): CallOptions {
   if (!PRIORITIES.has(priority)) refuse('priority must be "high", "normal" or "low"');
   refuseBadLane({ lane });
   if (owner !== undefined && !(owner instanceof Owner)) refuse('owner must be an Owner: new Owner()');
-  return options;
 }
 
 /** Whose a statement on a lease is, and in which group, the lease has said: naming it again would be a mistake. */

@@ -109,12 +109,13 @@ async function oneByOne(members: readonly Member[], site: Site): Promise<number>
 }
 
 /** Those behind one that failed have not run. They are asked for again, and the transaction tells them why they cannot. */
-function settle(members: readonly Member[], { results, failure }: GroupAnswer): number {
+function settle(members: readonly Member[], { results, failure, unread = [] }: GroupAnswer): number {
   if (failure === undefined) return resolveAll(members, results);
   // What failed was our own, and travelled with the first one.
   const failed = Math.max(0, failure.index);
   members[failed]?.reject(failure.error);
-  // It has run, and only its rows could not be read.
+  // These have run, and only their rows could not be read.
+  for (const { index, error } of unread) members[index]?.reject(error);
   if (failure.index >= 0 && failure.index < results.length) return resolveAll(members, results);
   return resolveAll(members.slice(0, failed), results) + 1;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { DeadlineWheel } from '../deadline-wheel.ts';
 import type { LifeguardError } from '../errors.ts';
 import type { Warnings } from '../events.ts';
 import type { CommitOutcome, Evidence } from '../pg/commit-outcome.ts';
@@ -21,8 +22,6 @@ export interface Server {
   scriptOf(text: string): Script;
   /** Whether a session is ours for as long as its connection lives. */
   readonly keepsSessions: boolean;
-  /** What the network alone takes. */
-  readonly roundTripMillis: number;
   /** Whether a user may ask for a retry after this SQLSTATE. */
   mayBeAsked(code: string): boolean;
   /** Limits that the server keeps without being told, and those that were meant to be kept, by its own names. */
@@ -51,6 +50,8 @@ export interface Ground {
   /** Whether statements may share connections. */
   readonly lane: boolean;
   readonly selfDeadlock: 'allow' | 'warn' | 'throw';
+  /** All deadlines of statements and transactions. */
+  readonly wheel: DeadlineWheel;
   patience<T>(awaited: Awaited<T>, limits: Limits): Promise<T>;
   /** A transaction with a token has ended for sure: its row can go. */
   forget(token: string): void;

@@ -9,8 +9,9 @@ import type { CloseReason, Verdict } from '../pool/seam.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { AcquireRequest, Owner, Priority } from '../pool/waiters.ts';
 import type { CallOptions } from './call-options.ts';
-import type { House, Parcel } from './house.ts';
+import type { Errand, HoldKind, House, Parcel } from './house.ts';
 import { fellSilent, SLACK_MILLIS } from './silence.ts';
+import { type Origin, tellEnded, tellStarted } from './statement-events.ts';
 
 /**
  * One loan of one connection, from the request for it to its end, with its accounts. It is what the pool sees of a
@@ -37,6 +38,8 @@ export class Hold implements AcquireRequest {
   /** A cancel request that has not hit yet what it was meant for may still hit the next statement. */
   #request: 'none' | 'on its way' = 'none';
   #lastFailure: unknown;
+  /** What was sent last: those of a group are answered together. */
+  #running: readonly Statement[] = [];
   readonly #house: House;
   #loan: Loan | undefined;
   #place: Slot<PgConnection> | undefined;
@@ -90,7 +93,8 @@ export class Hold implements AcquireRequest {
     if (this.kind === 'lease' || this.#limit === 'own' || this.#runningSince === undefined) return;
     if (OWN_LIMIT.test(this.lastText ?? '')) return;
     const millis = now - this.#runningSince;
-    if (millis < limitMillis + SLACK_MILLIS) return;
+    // The server counts anew for each of those that travel together, and answers them together.
+    if (millis < limitMillis * Math.max(1, this.#running.length) + SLACK_MILLIS) return;
     this.#silence = fellSilent(this.name, millis, limitMillis);
     this.end();
   }
@@ -105,13 +109,13 @@ export class Hold implements AcquireRequest {
   async run<Row>(statement: Statement, armedMillis?: number): Promise<QueryResult<Row>> {
     const { slot, connection } = this.#begun();
     this.#refuse(statement);
-    this.#started(slot, statement);
+    this.#started(slot, [statement]);
     try {
       const result = await connection.query<Row>(statement);
       this.#answered(slot, undefined);
       return result;
     } catch (failure) {
-      throw this.#failed(slot, failure, armedMillis);
+      throw this.#failed(slot, failure, { armedMillis });
     }
   }
 
@@ -122,7 +126,7 @@ export class Hold implements AcquireRequest {
       this.#refuse(statement);
       if (OWN_LIMIT.test(statement.text)) this.#limit = 'own';
     }
-    this.#started(slot, statements[0] ?? OWN);
+    this.#started(slot, statements);
     try {
       const answer = await connection.group({ before, statements, after });
       if (answer.failure === undefined) {
@@ -130,9 +134,10 @@ export class Hold implements AcquireRequest {
         return answer;
       }
       const { index, error } = answer.failure;
-      return { ...answer, failure: { index, error: this.#failed(slot, error, armedMillis) } };
+      const at = { index: index - before.length, ran: answer.results.length - before.length };
+      return { ...answer, failure: { index, error: this.#failed(slot, error, { armedMillis, at }) } };
     } catch (failure) {
-      throw this.#failed(slot, failure, armedMillis);
+      throw this.#failed(slot, failure, { armedMillis });
     }
   }
 
@@ -141,13 +146,13 @@ export class Hold implements AcquireRequest {
     const { slot, connection } = this.#begun();
     const { text } = submittable as { readonly text?: unknown };
     if (typeof text === 'string') this.#refuse({ text });
-    this.#started(slot, { text: typeof text === 'string' ? text : submittable.constructor.name });
+    this.#started(slot, [{ text: typeof text === 'string' ? text : submittable.constructor.name }]);
     try {
       await connection.submit(submittable);
       if (connection.lastFailure === undefined) this.#answered(slot, undefined);
-      else this.#failed(slot, connection.lastFailure, armedMillis);
+      else this.#failed(slot, connection.lastFailure, { armedMillis });
     } catch (failure) {
-      throw this.#failed(slot, failure, armedMillis);
+      throw this.#failed(slot, failure, { armedMillis });
     }
   }
 
@@ -226,19 +231,20 @@ export class Hold implements AcquireRequest {
     if (refusal !== undefined) throw refusal;
   }
 
-  #started(slot: Slot<PgConnection>, statement: Statement | undefined): void {
+  #started(slot: Slot<PgConnection>, statements: readonly Statement[]): void {
     if (this.kind === 'transaction' && OWN_LIMIT.test(this.lastText ?? '')) this.#limit = 'own';
-    this.lastText = statement?.text;
-    if (statementStarted.hasSubscribers && statement !== OWN) statementStarted.publish(this.#event(slot));
+    this.#running = statements;
+    this.lastText = statements.at(-1)?.text ?? '';
+    if (statementStarted.hasSubscribers) tellStarted(this.#origin(slot), statements);
     this.#lastFailure = undefined;
     this.#runningSince = this.#house.clock.now();
   }
 
-  #failed(slot: Slot<PgConnection>, failure: unknown, armedMillis: number | undefined): unknown {
+  #failed(slot: Slot<PgConnection>, failure: unknown, { armedMillis, at }: Circumstances): unknown {
     const millis = this.#house.clock.now() - (this.#runningSince ?? 0);
     const error = this.#house.explain(failure, { millis, armedMillis });
     this.#lastFailure = error;
-    this.#answered(slot, error);
+    this.#answered(slot, error, at);
     this.#house.pool.learn(slot, this, failure);
     return error;
   }
@@ -252,31 +258,26 @@ export class Hold implements AcquireRequest {
     }
   }
 
-  #answered(slot: Slot<PgConnection>, error: unknown): void {
+  #answered(slot: Slot<PgConnection>, error: unknown, at?: Circumstances['at']): void {
     const now = this.#house.clock.now();
     const millis = now - (this.#runningSince ?? now);
     this.#runningSince = undefined;
     this.#queriedMillis += millis;
-    if (!statementEnded.hasSubscribers || this.lastText === OWN.text) return;
-    const event = { ...this.#event(slot), millis };
-    statementEnded.publish(error === undefined ? event : { ...event, error: nameOf(error) });
+    const running = this.#running;
+    this.#running = [];
+    if (statementEnded.hasSubscribers) tellEnded(this.#origin(slot), running, { millis, error, at });
   }
 
-  #event({ id }: Slot<PgConnection>): object {
-    return { pool: this.#house.name, name: this.name, slot: id, text: this.lastText };
+  #origin({ id }: Slot<PgConnection>): Origin {
+    return { pool: this.#house.name, name: this.name, slot: id };
   }
 }
 
 const OWN_LIMIT = /statement_timeout/i;
-const OWN: Statement = Object.freeze({ text: '' });
-
-export type HoldKind = 'statement' | 'lease' | 'transaction';
-
-/** What a connection is wanted for. `shares`: a place on a lane will do. */
-export interface Errand {
-  readonly kind: HoldKind;
-  readonly deadline: number | undefined;
-  readonly shares?: boolean;
+/** Under which limit it failed; which one of those that travelled together, and how many had run. */
+interface Circumstances {
+  readonly armedMillis: number | undefined;
+  readonly at?: { readonly index: number; readonly ran: number };
 }
 
 interface Loan {

@@ -28,3 +28,12 @@ export interface Ran {
 export interface Parcel extends Group {
   readonly armedMillis: number | undefined;
 }
+
+export type HoldKind = 'statement' | 'lease' | 'transaction';
+
+/** What a connection is wanted for. `shares`: a place on a lane will do. */
+export interface Errand {
+  readonly kind: HoldKind;
+  readonly deadline: number | undefined;
+  readonly shares?: boolean;
+}

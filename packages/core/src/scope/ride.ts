@@ -1,16 +1,17 @@
-import { isLifeguardError, nameOf } from '../errors.ts';
+import { isLifeguardError } from '../errors.ts';
 import { statementEnded, statementStarted } from '../events.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
-import type { Script } from '../pg/scripts.ts';
 import type { Receiver } from '../pg/solo.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
+import { closedMeanwhile } from '../pool/refusal.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { Ground } from './ground.ts';
+import { fellSilent } from './silence.ts';
+import { type Origin, tellEnded, tellStarted } from './statement-events.ts';
 
 /** A statement that rides, and what to do where its connection was lost before it was sent. */
 export interface Fare<Row> {
   readonly statement: Statement;
-  readonly script: Script | undefined;
   readonly name: string;
   otherwise(): Promise<QueryResult<Row>>;
 }
@@ -39,7 +40,7 @@ class Passenger<Row> implements Receiver {
     this.#slot = slot;
     this.#ticket = ticket;
     this.#since = ground.clock.now();
-    if (statementStarted.hasSubscribers) statementStarted.publish(this.#event());
+    if (statementStarted.hasSubscribers) tellStarted(this.#origin(), [ticket.fare.statement]);
   }
 
   answered(result: QueryResult<never>): void {
@@ -60,29 +61,30 @@ class Passenger<Row> implements Receiver {
       this.#left(error);
       this.#ground.counts.retries += 1;
       this.#ticket.resolve(this.#ticket.fare.otherwise());
-    } else this.failed(error);
+    } else this.failed(this.#endOfLane(error));
+  }
+
+  /** Why the house has closed it, where it was the house. */
+  #endOfLane(error: unknown): unknown {
+    const { house, clock, server } = this.#ground;
+    const { state } = this.#slot;
+    if (state.kind !== 'closing') return error;
+    if (state.reason === 'pool-closed') return closedMeanwhile(house.name, error);
+    const millis = clock.now() - this.#since;
+    const limitMillis = server.inForce.get('statement_timeout') ?? Number.POSITIVE_INFINITY;
+    return millis < limitMillis ? error : fellSilent(this.#ticket.fare.name, millis, limitMillis);
   }
 
   #left(error: unknown): void {
     const { clock, house } = this.#ground;
     const now = clock.now();
-    this.#ticket.fare.script?.took(this.#ownMillis(now));
     house.pool.alight(this.#slot);
     if (!statementEnded.hasSubscribers) return;
-    const event = { ...this.#event(), millis: now - this.#since };
-    statementEnded.publish(error === undefined ? event : { ...event, error: nameOf(error) });
+    const end = { millis: now - this.#since, error, at: undefined };
+    tellEnded(this.#origin(), [this.#ticket.fare.statement], end);
   }
 
-  /** Without the time in which the server was at those before it, or nothing was there yet. */
-  #ownMillis(now: number): number {
-    const { state } = this.#slot;
-    const turnAt = state.kind === 'lane' ? state.progressAt : this.#since;
-    if (turnAt > this.#since) return now - turnAt;
-    return Math.max(0, now - this.#since - this.#ground.server.roundTripMillis);
-  }
-
-  #event(): object {
-    const { name, statement } = this.#ticket.fare;
-    return { pool: this.#ground.house.name, name, slot: this.#slot.id, text: statement.text };
+  #origin(): Origin {
+    return { pool: this.#ground.house.name, name: this.#ticket.fare.name, slot: this.#slot.id };
   }
 }

@@ -32,14 +32,12 @@ export function single<Row>(ground: Ground, statement: Statement, plan: SinglePl
 /** What one statement needs to be run, wherever that is. */
 class SingleErrand<Row> implements Errand<QueryResult<Row>>, Fare<Row> {
   readonly statement: Statement;
-  readonly script: Script | undefined;
   readonly #running: Running;
   #standing: 'may ride' | 'alone';
 
   constructor(running: Running, statement: Statement, script: Script | undefined) {
     this.#running = running;
     this.statement = statement;
-    this.script = script;
     const mayRide = script !== undefined && (script.isQuick || running.plan.call.lane === true);
     this.#standing = mayRide ? 'may ride' : 'alone';
   }
@@ -52,19 +50,15 @@ class SingleErrand<Row> implements Errand<QueryResult<Row>>, Fare<Row> {
     return this.#standing === 'may ride';
   }
 
-  async work(hold: Hold): Promise<QueryResult<Row>> {
-    const { ground } = this.#running;
-    try {
-      return await runOn<Row>(hold, this.statement, this.#running);
-    } finally {
-      // Where it has a connection to itself, it shows whether it may share one again.
-      this.script?.took(hold.queriedMillis(0) - ground.server.roundTripMillis);
-    }
+  work(hold: Hold): Promise<QueryResult<Row>> {
+    return runOn<Row>(hold, this.statement, this.#running);
   }
 
   aboard(slot: Slot<PgConnection>): Promise<QueryResult<Row>> {
     const { ground, plan } = this.#running;
     if (plan.limits === NO_LIMITS) return ride<Row>(ground, slot, this);
+    // Nothing is begun for a caller who has gone: then the place is left here.
+    if (plan.limits.signal?.aborted === true) ground.house.pool.alight(slot);
     const begin = (): Promise<QueryResult<Row>> => ride<Row>(ground, slot, this);
     return ground.patience({ begin, wasSent: () => true, ends: 'by itself' }, plan.limits);
   }

@@ -1,5 +1,5 @@
+import { DeadlineEntry } from '../deadline-wheel.ts';
 import type { Ground } from './ground.ts';
-import type { Limits } from './patience.ts';
 import type { Plan } from './prelude.ts';
 import { SLACK_MILLIS } from './silence.ts';
 import { callerLeft, timeIsUp } from './transaction-errors.ts';
@@ -15,25 +15,34 @@ interface Watched {
  * nothing else would notice that the connection is held for nothing. A statement that runs at the deadline was given the
  * same limit by the server, whose word is waited for a moment longer.
  */
-export class TimeWatch {
+export class TimeWatch extends DeadlineEntry {
   readonly #ground: Ground;
   readonly #plan: Plan;
   readonly #watched: Watched;
-  readonly #over = Promise.withResolvers<void>();
+  /** `slack`: the deadline has passed, and the server's word is waited for. */
+  #stage: 'off' | 'watching' | 'slack' = 'off';
 
   constructor(ground: Ground, plan: Plan, watched: Watched) {
+    super();
     this.#ground = ground;
     this.#plan = plan;
     this.#watched = watched;
   }
 
   start(): void {
-    const { limits } = this.#plan;
-    if (limits.deadline !== undefined || limits.signal !== undefined) this.#watch(limits);
+    const { signal, deadline } = this.#plan.limits;
+    if (signal === undefined && deadline === undefined) return;
+    this.#stage = 'watching';
+    if (signal?.aborted) return queueMicrotask(() => this.handleEvent());
+    signal?.addEventListener('abort', this);
+    if (deadline !== undefined) this.#ground.wheel.arm(this, deadline);
   }
 
   stop(): void {
-    this.#over.resolve();
+    if (this.#stage === 'off') return;
+    this.#stage = 'off';
+    this.#plan.limits.signal?.removeEventListener('abort', this);
+    this.#ground.wheel.disarm(this);
   }
 
   /** Time may have run out while a statement ran. */
@@ -44,16 +53,22 @@ export class TimeWatch {
     else if (this.#isLate()) this.#watched.expire(trouble ?? timeIsUp(name, when));
   }
 
-  #watch(limits: Limits): void {
-    this.#ground
-      .patience({ begin: () => this.#over.promise, wasSent: () => false }, limits)
-      .catch(() => this.#due(limits));
+  /** The signal's own call. */
+  handleEvent(): void {
+    if (this.#stage !== 'off') this.look();
   }
 
-  #due({ signal, deadline }: Limits): void {
-    const isFirst = deadline === this.#plan.limits.deadline;
-    if (signal?.aborted || deadline === undefined || !isFirst || !this.#watched.isRunning()) return this.look();
-    this.#watch({ signal, deadline: deadline + SLACK_MILLIS });
+  override expire(): void {
+    // If the loop was blocked, the answer may lie in the socket: it is read first, and then wins.
+    this.#ground.clock.afterInput(() => this.#due());
+  }
+
+  #due(): void {
+    const { signal, deadline } = this.#plan.limits;
+    if (this.#stage === 'off') return;
+    if (this.#stage === 'slack' || signal?.aborted || !this.#watched.isRunning()) return this.look();
+    this.#stage = 'slack';
+    if (deadline !== undefined) this.#ground.wheel.arm(this, deadline + SLACK_MILLIS);
   }
 
   #isLate(): boolean {

@@ -1,6 +1,6 @@
 import { LifeguardError } from '../errors.ts';
 import type { Priority } from '../pool/waiters.ts';
-import { checkCall, ownOptions } from './call-options.ts';
+import { ownOptions, refuseBadCall } from './call-options.ts';
 import { type Propagation, ROUTES } from './propagation.ts';
 import { type RetryOptions, type RetryPolicy, readRetry } from './retry.ts';
 import { readSettings, type Setting, type SettingsOption } from './settings.ts';
@@ -68,7 +68,7 @@ export function readTransactionOptions(given: TransactionOptions, mayBeAsked: (c
   const options: TransactionOptions = ownOptions<TransactionOptions>(given, ABSENT, refuse);
   const { isolation, readOnly, deferrable, propagation, commitOutcome, lockTimeoutMillis } = options;
   const { timeoutMillis, signal, name, group, priority } = options;
-  checkCall({ timeoutMillis, signal, name, group, priority });
+  refuseBadCall({ timeoutMillis, signal, name, group, priority, owner: undefined, lane: undefined });
   if (isolation !== undefined && !ISOLATIONS.includes(isolation)) refuse(`isolation is one of ${list(ISOLATIONS)}`);
   if (readOnly !== undefined && typeof readOnly !== 'boolean') refuse('readOnly must be true or false');
   if (deferrable !== undefined && typeof deferrable !== 'boolean') refuse('deferrable must be true or false');

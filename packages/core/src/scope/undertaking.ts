@@ -107,7 +107,7 @@ class Undertaking {
     publish('lifeguard:transaction:started', () => ({ pool: this.#ground.house.name, name, attempt }));
     let outcome: Outcome<T>;
     try {
-      const value = await Promise.race([this.#perform(fn, tx), bracket.gone]);
+      const value = await bracket.earlyEnd.outcomeOf(this.#perform(fn, tx));
       outcome = { kind: 'done', value };
     } catch (error) {
       await level.rollBack(bracket.ending === undefined ? THREW : 'was ended', error);

@@ -21,16 +21,16 @@ describe('a lane whose time has come', () => {
   });
 
   test.each<[reason: string, end: (rig: Rig) => unknown]>([
-    ['lifetime', (rig) => rig.clock.block(10_000)],
+    ['lifetime', (rig) => rig.clock.advance(11_000)],
     ['invalidated', (rig) => rig.pool.invalidate('failover')],
     ['lost', (rig) => rig.seam.lose(rig.connection(1))],
     ['pool-closed', (rig) => void rig.pool.close(1_000)],
   ])('is closed at once where it is empty: %s', async (reason, end) => {
-    const rig = await rigWith(1, { maxLifetimeSeconds: 10, validateAfterIdleMillis: 0 });
+    const rig = await rigWith(1, { maxLifetimeSeconds: 10, idleTimeoutMillis: 0 });
     rig.giveBack(rig.board() as Caller);
-    end(rig);
-    expect(rig.board()).toBeUndefined();
+    await end(rig);
     expect(rig.closed()).toEqual({ [reason]: 1 });
+    expect(rig.board()).toBeUndefined();
   });
 
   test('is found by the tick while nobody boards', async () => {
@@ -69,6 +69,15 @@ describe('a pool that is made smaller', () => {
     rig.giveBackAll();
     await rig.clock.settle();
     expect(rig.pool.snapshot()).toMatchObject({ idle: 4, size: 4, closed: { surplus: 4 } });
+  });
+
+  test('closes an empty lane at once where nothing else is idle', async () => {
+    const rig = await rigWith(8);
+    const rider = rig.board() as Caller;
+    await rig.leases(7);
+    rig.giveBack(rider);
+    rig.pool.resize(0, 4);
+    expect(rig.pool.snapshot()).toMatchObject({ lanes: 0, leased: 7, closed: { surplus: 1 } });
   });
 
   test('keeps the connection of a lane too many where it is not one too many', async () => {

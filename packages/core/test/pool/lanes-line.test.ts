@@ -25,9 +25,25 @@ describe('callers who share', () => {
     expect(rig.seam.dials).toBeLessThanOrEqual(most);
   });
 
+  test('are spread over what is idle', async () => {
+    const rig = new Rig({ max: 8, lanes: true });
+    await rig.idle(8);
+    rig.askMany(40, SHARING);
+    await rig.clock.settle();
+    expect([...rig.pool.lanes()].map(({ places }) => places)).toEqual([20, 20]);
+  });
+
+  test('share from the first connection on, also while others wait for one', async () => {
+    const rig = new Rig({ max: 4, lanes: true });
+    const [sharer, alone] = [rig.ask('sharer', SHARING), rig.ask('alone')];
+    await rig.clock.advance(50);
+    expect([sharer.got, alone.got]).toEqual(['place', 'lease']);
+  });
+
   test('call for connections as others do where lanes are off', async () => {
     const rig = new Rig({ max: 3, lanes: false });
     const sharers = rig.askMany(3, SHARING);
+    expect(rig.pool.snapshot().connecting).toBe(3);
     await rig.clock.advance(50);
     expect(sharers.map(({ got }) => got)).toEqual(['lease', 'lease', 'lease']);
   });
@@ -118,6 +134,22 @@ describe('the line of those who share', () => {
     const sharer = rig.ask('sharer', SHARING);
     await rig.clock.settle();
     expect([rig.callers.at(-2)?.error?.code, sharer.state]).toEqual(['ERR_LIFEGUARD_OVERLOADED', 'waiting']);
+  });
+
+  test('is not overloaded by bursts, although the other one never ends', async () => {
+    const rig = await standingLine({ overload: { targetWaitMillis: 20, intervalMillis: 50 }, acquireTimeoutMillis: 0 });
+    rig.ask('alone');
+    for (let burst = 0; burst < 2; burst += 1) {
+      rig.ask('sharer', SHARING);
+      await rig.clock.advance(30);
+      rig.giveBack(rider(rig));
+      await rig.clock.advance(25);
+    }
+    rig.ask('sharer', SHARING);
+    await rig.clock.advance(22);
+    rig.ask('newcomer', SHARING);
+    await rig.clock.settle();
+    expect(rig.callers.at(-1)?.state).toBe('waiting');
   });
 
   test('is served when the last one lets go of the lane that has stalled', async () => {

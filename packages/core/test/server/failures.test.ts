@@ -74,7 +74,7 @@ const ANSWERS: readonly Provocation[] = [
   ['25P02', 'in-transaction', afterAFailure, { ...FIT, kind: 'aborted' }],
   ['25006', 'in-transaction', last('begin read only', 'delete from k'), { ...ASKED, kind: 'read-only' }],
   ['26000', 'statement', namedAndForgotten, { connection: 'fit', effect: 'none', retry: 'stale-plan' }],
-  ['0A000', 'statement', namedAndOutdated, { connection: 'fit', effect: 'none', retry: 'stale-plan' }],
+  ['0A000 of a plan', 'in-transaction', namedAndOutdated, { ...FIT, effect: 'rolled-back', retry: 'stale-plan' }],
   ['0A000', 'in-transaction', last('begin', 'select count(*) from k for update'), { ...FIT, kind: 'unsupported' }],
   ['55P03', 'in-transaction', lockedByAnother, { ...ASKED, kind: 'lock' }],
   [
@@ -407,6 +407,8 @@ async function namedAndForgotten({ a }: World): Promise<unknown> {
 async function namedAndOutdated({ a, place }: World): Promise<unknown> {
   await a.query({ name: 'n', text: 'select * from k' });
   await place.query('alter table k add column y int');
+  // Outside of a transaction it is prepared anew, and nobody hears of it.
+  await a.query('begin');
   return errorOf(a.query({ name: 'n', text: 'select * from k' }));
 }
 

@@ -95,7 +95,8 @@ describe('statements that are not awaited', () => {
       const left: Promise<unknown>[] = [];
       const nested = tx.transaction(async (inner) => {
         await put(inner, 1);
-        left.push(inner.query('insert into item select 2 from pg_sleep(0.05)'), errorOf(put(inner, 3)));
+        left.push(inner.query('insert into item select 2 from pg_sleep(0.05)'), put(inner, 3));
+        left.push(errorOf(inner.batch(['insert into item values (5)'])));
         throw new Error('mine');
       });
       await errorOf(nested);

@@ -10,6 +10,12 @@ type Order = 'serial' | 'parallel';
 const circle: { self?: object } = {};
 circle.self = circle;
 
+const unreadable = {
+  getTypeParser: () => (): never => {
+    throw Object.assign(new Error('unreadable'), { code: 'UNREADABLE' });
+  },
+};
+
 const insert = (id: number): Deed => {
   return (tx, table) => tx.query(`insert into ${table} (id) values ($1)`, [id]);
 };
@@ -27,6 +33,7 @@ const KINDS: readonly ((id: number, random: () => number) => Deed)[] = [
   (id) => (tx, table) => tx.query(`insert into ${table} (id) values ($1)`, [id], { timeoutMillis: 60_000 }),
   (id) => (tx, table) => tx.batch([`insert into ${table} (id) values (${id})`, 'select 1']),
   (id) => text(`insert into TABLE (id) values (${id}); select 1`),
+  (id) => (tx, table) => tx.query({ text: `insert into ${table} (id) values (${id}) returning id`, types: unreadable }),
   () => (tx, table) => tx.query(`insert into ${table} (id) values ($1)`, [circle]),
   () => text('commit'),
   () => text('savepoint a'),
