@@ -13,10 +13,10 @@ import type { House } from '../../packages/core/src/scope/house.ts';
 export interface StubConnection {
   readonly kind: 'ready';
   readonly transactionStatus: 'I';
-  readonly dirt: 'none';
+  readonly session: { readonly dirt: 'none' };
 }
 
-const CONNECTION: StubConnection = { kind: 'ready', transactionStatus: 'I', dirt: 'none' };
+const CONNECTION: StubConnection = { kind: 'ready', transactionStatus: 'I', session: { dirt: 'none' } };
 
 /** Connections that do nothing, opened after a while. */
 class StubSeam implements Seam<StubConnection> {

@@ -7,6 +7,7 @@ import PgPool from 'pg-pool';
 import type { Benchmark, Figures, Findings, Say } from './benchmark.ts';
 import { closedLoop, type Throughput } from './closed-loop.ts';
 import { roundTripMillis, startFarServer } from './far-server.ts';
+import { inTransaction } from './hand-written.ts';
 import { interleave, ratiosOf } from './interleave.ts';
 import { median } from './statistics.ts';
 import { PEER_TIMEOUTS, type PeerPool } from './stub-client.ts';
@@ -201,23 +202,9 @@ async function byName(client: pg.ClientBase, id: number): Promise<unknown> {
   return await client.query({ ...NAMED.write, values: [id, after(rows)] });
 }
 
-/** As pg's own documentation has it: https://node-postgres.com/features/transactions */
 function handWritten(pool: PeerPool, work: PeerWork): Service {
   return {
-    async request(id) {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
-        const result = await work(client, id);
-        await client.query('COMMIT');
-        return result;
-      } catch (error) {
-        await client.query('ROLLBACK');
-        throw error;
-      } finally {
-        client.release();
-      }
-    },
+    request: (id) => inTransaction(pool, (client) => work(client, id)),
     close: () => pool.end(),
   };
 }
