@@ -120,7 +120,7 @@ export interface PoolOptions {
   readonly idleTimeoutMillis?: number | undefined;
   /** Age at which a connection is replaced, less up to a quarter by chance, so that they do not end together; never in use. @unit seconds @limits 0 or more; 0: never @default 1800 @pg 0 */
   readonly maxLifetimeSeconds?: number | undefined;
-  /** Leases after which a connection is replaced. @unit leases @limits 0 or more; 0: never @default 0 @pg Infinity */
+  /** Leases after which a connection is replaced; for as long as it is a lane it counts as one. @unit leases @limits 0 or more; 0: never @default 0 @pg Infinity */
   readonly maxUses?: number | undefined;
   /** Idle for longer than this, a connection is checked before it is lent. @unit milliseconds @limits 0 or more; 0: never checked @default 1000 @pg none */
   readonly validateAfterIdleMillis?: number | undefined;

@@ -18,7 +18,14 @@ export class Packet {
   take(): Buffer {
     const taken = this.#bytes.subarray(this.#from, this.#at);
     this.#from = this.#at;
+    // What was made for one large message is not kept for small ones.
+    if (this.#bytes.length > LARGE) this.#letGo();
     return taken;
+  }
+
+  /** A copy of what was written since the packet had this length. */
+  since(length: number): Buffer {
+    return Buffer.from(this.#bytes.subarray(this.#from + length, this.#at));
   }
 
   /** Takes back what was written since the packet had this length. */
@@ -166,13 +173,20 @@ export class Packet {
     this.#bytes[this.#at++] = value;
   }
 
+  #letGo(): void {
+    this.#bytes = NOTHING;
+    this.#from = 0;
+    this.#at = 0;
+  }
+
   #need(bytes: number): void {
     if (this.#at + bytes > this.#bytes.length) this.#grow(bytes);
   }
 
   #grow(bytes: number): void {
     const { length } = this;
-    const larger = Buffer.allocUnsafeSlow(Math.max(CHUNK, 2 * (length + bytes)));
+    const needed = length + bytes;
+    const larger = Buffer.allocUnsafeSlow(needed > LARGE ? needed : Math.max(CHUNK, 2 * needed));
     this.#bytes.copy(larger, 0, this.#from, this.#at);
     this.#bytes = larger;
     this.#from = 0;
@@ -186,6 +200,7 @@ function isBinary(value: unknown): value is Uint8Array {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 const CHUNK = 16_384;
+const LARGE = 4 * CHUNK;
 /** Longer texts are measured first: room for three bytes a character would be too much. */
 const SHORT = 2_048;
 const TINY = 24;

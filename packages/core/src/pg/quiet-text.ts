@@ -17,7 +17,12 @@ export class QuietText {
   }
 
   write(packet: Packet): void {
-    packet.raw(messagesOf(this.text));
+    const known = messages.get(this.text);
+    if (known !== undefined) return packet.raw(known);
+    const from = packet.length;
+    packet.parse('', this.text);
+    packet.raw(BIND_EXECUTE);
+    if (messages.size < KEPT && !this.text.startsWith('SET LOCAL')) messages.set(this.text, packet.since(from));
   }
 
   parsed(): void {
@@ -44,23 +49,6 @@ export class QuietText {
 /** Those that come again and again; limits of time are mostly new. */
 const KEPT = 128;
 const messages = new Map<string, Buffer>();
-
-function messagesOf(text: string): Buffer {
-  const known = messages.get(text);
-  if (known !== undefined) return known;
-  const made = parseBindExecute(text);
-  if (messages.size < KEPT && !text.startsWith('SET LOCAL')) messages.set(text, made);
-  return made;
-}
-
-function parseBindExecute(text: string): Buffer {
-  const length = Buffer.byteLength(text);
-  const parse = Buffer.alloc(1 + 4 + 1 + length + 1 + 2);
-  parse.write('P', 0);
-  parse.writeInt32BE(parse.length - 1, 1);
-  parse.write(text, 6);
-  return Buffer.concat([parse, BIND_EXECUTE]);
-}
 
 /** The unnamed statement, no parameters, no formats; and all of it. */
 const BIND_EXECUTE: Buffer = Buffer.from([

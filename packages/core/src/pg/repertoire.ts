@@ -76,14 +76,19 @@ export class Repertoire {
 
   /** A flight was not sent: those that it was to prepare are not on their way. */
   dropUnsent(): void {
-    for (const prepared of this.#all.values()) if (prepared.state === 'unsent') this.#all.delete(prepared.name);
+    for (const { state, name, closes } of this.#all.values()) {
+      if (state !== 'unsent') continue;
+      this.#all.delete(name);
+      this.#leftOver.push(...closes.slice(1));
+    }
   }
 
   /** Nobody knows any more what the session has, or what it means there. Of users' names pg's own account is believed. */
   clear(): void {
     for (const prepared of this.#all.values()) {
-      if (prepared.by === 'us') this.#outdate(prepared);
-      else this.#all.delete(prepared.name);
+      // Whoever was given one that is not sent yet goes on with it; those who come now begin anew.
+      if (prepared.by !== 'us' || prepared.state === 'unsent') this.#all.delete(prepared.name);
+      else this.#outdate(prepared);
     }
   }
 
@@ -114,7 +119,7 @@ export class Repertoire {
       return known;
     }
     // One of ours that was forgotten may still be there.
-    const closes = by === 'us' ? [name, ...this.#trimmed(), ...this.#leftOver.splice(0)] : this.#staleOf(name);
+    const closes = by === 'us' ? [name, ...this.#trimmed(), ...this.#leftBehind()] : this.#staleOf(name);
     const prepared: Prepared = {
       name,
       text,
@@ -127,6 +132,11 @@ export class Repertoire {
     this.#all.set(name, prepared);
     this.#added += 1;
     return prepared;
+  }
+
+  /** What has come back under its name meanwhile is to stay. */
+  #leftBehind(): readonly string[] {
+    return this.#leftOver.splice(0).filter((name) => !this.#all.has(name));
   }
 
   #staleOf(name: string): readonly string[] {

@@ -80,6 +80,14 @@ export class Lanes<Connection> {
     return this.#leastLoaded(now, among);
   }
 
+  /**
+   * The same for one whose turn has come, while this connection is idle. Nothing is retired here: one that lives only as
+   * long as there is a line may have lost its last waiter to this very call.
+   */
+  chooseWith(idle: Slot<Connection>, now: number): Slot<Connection> | undefined {
+    return this.#leastLoaded(now, 'all') ?? (this.#open.length < this.limit ? this.#form(idle, now) : undefined);
+  }
+
   take(slot: Slot<Connection>, now: number): void {
     const lane = laneOf(slot);
     if (lane.places === 0) {

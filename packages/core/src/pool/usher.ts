@@ -43,7 +43,7 @@ export class Usher<Connection> {
     const slot = this.#stock.fit(now);
     const waiter = slot === undefined ? undefined : this.#line.next(now);
     if (slot === undefined || waiter === undefined) return false;
-    const lane = waiter.section === SHARING ? this.#stock.lanes.choose(now) : undefined;
+    const lane = waiter.section === SHARING ? this.#stock.lanes.chooseWith(slot, now) : undefined;
     if (lane === undefined) this.#lendToWaiter(slot, waiter, now);
     else this.#seatWaiter(lane, waiter, now);
     return true;

@@ -1,5 +1,8 @@
+import type { QueryResult } from '../pg/statement.ts';
+import type { Group, GroupAnswer } from '../pg/sync-group.ts';
 import type { Ending } from './ending.ts';
 import type { Hold } from './hold.ts';
+import type { Place, Step } from './prelude.ts';
 
 /**
  * ```
@@ -14,3 +17,17 @@ export type BracketState =
   | { readonly kind: 'open'; readonly hold: Hold }
   | { readonly kind: 'failed'; readonly hold: Hold; readonly error: unknown }
   | { readonly kind: 'over'; readonly ending: Ending };
+
+/** From where a statement comes, and whether it goes back to a savepoint of the user's own. */
+export interface Errand {
+  readonly place: Place;
+  readonly isReturn: boolean;
+}
+
+export function onlyResult<Row>({ results, failure }: GroupAnswer): QueryResult<Row> {
+  if (failure !== undefined) throw failure.error;
+  return results[0] as QueryResult<Row>;
+}
+
+/** What travels in one packet: our own steps, and the user's statements behind them. */
+export type Trip = Pick<Group, 'statements'> & { readonly steps: readonly Step[] };

@@ -1,9 +1,9 @@
 import type { Phase } from '../pg/failure.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
-import type { Group, GroupAnswer } from '../pg/sync-group.ts';
+import type { GroupAnswer } from '../pg/sync-group.ts';
 import { armedMillis, withSlack } from './arming.ts';
-import type { BracketState } from './bracket-state.ts';
+import { type BracketState, type Errand, onlyResult, type Trip } from './bracket-state.ts';
 import { Conclusion } from './conclusion.ts';
 import { houseLimits } from './deadline.ts';
 import { EarlyEnd } from './early-end.ts';
@@ -76,24 +76,30 @@ export class Bracket {
     return this.#conclusion.phase;
   }
 
-  async run<Row>(statement: Statement, place: Place): Promise<QueryResult<Row>> {
-    const reading = this.#ground.server.read(statement.text);
-    const isReturn = reading.transaction.includes('rollback to');
-    const hold = this.#held(isReturn ? 'repair' : 'work') ?? (await this.#begin(place.limits));
+  /** Not async, as what it calls: each statement comes through here. */
+  run<Row>(statement: Statement, place: Place): Promise<QueryResult<Row>> {
+    const { transaction } = this.#ground.server.read(statement.text);
+    const isReturn = transaction.length > 0 && transaction.includes('rollback to');
+    const hold = this.#held(isReturn ? 'repair' : 'work');
+    if (hold !== undefined) return this.#runOn<Row>(hold, statement, { place, isReturn });
+    return this.#begin(place.limits).then((begun) => this.#runOn<Row>(begun, statement, { place, isReturn }));
+  }
+
+  #runOn<Row>(hold: Hold, statement: Statement, { place, isReturn }: Errand): Promise<QueryResult<Row>> {
+    const { limits } = place;
     // Where a statement has failed, the server takes the return and nothing before it.
-    const steps = this.#state.kind === 'failed' ? [] : this.prelude.before(place);
+    const steps = this.#state.kind === 'failed' ? NO_STEPS : this.prelude.before(place);
     if (isReturn) {
       this.prelude.returned();
       place.returned();
     }
-    if (steps.length > 0 && !travelsAlone(reading)) {
-      const answer = await this.#ask(hold, { steps, statements: [statement] }, place.limits);
-      if (answer.failure !== undefined) throw answer.failure.error;
-      return answer.results[0] as QueryResult<Row>;
+    const armed = armedMillis(this.#ground, limits);
+    if (steps.length === 0) return this.#patient(hold, limits, () => hold.run<Row>(statement, armed));
+    if (travelsAlone(this.#ground.server.read(statement.text))) {
+      const run = (): Promise<QueryResult<Row>> => this.#patient(hold, limits, () => hold.run<Row>(statement, armed));
+      return this.#prepare(hold, steps, limits).then(run);
     }
-    if (steps.length > 0) await this.#prepare(hold, steps, place.limits);
-    const armed = armedMillis(this.#ground, place.limits);
-    return this.#patient(hold, place.limits, () => hold.run<Row>(statement, armed));
+    return this.#ask(hold, { steps, statements: [statement] }, limits).then(onlyResult<Row>);
   }
 
   async runAll(statements: readonly Statement[], place: Place): Promise<GroupAnswer> {
@@ -199,22 +205,22 @@ export class Bracket {
   }
 
   /** The answer without that to our own steps. A step that failed is a failure at a negative place. */
-  async #ask(hold: Hold, { steps, statements }: Trip, limits: Limits): Promise<GroupAnswer> {
+  #ask(hold: Hold, { steps, statements }: Trip, limits: Limits): Promise<GroupAnswer> {
     const parcel = {
       before: steps.map((step) => step.statement),
       statements,
       after: [],
       armedMillis: armedMillis(this.#ground, limits),
     };
-    return this.#patient(hold, limits, async () => {
-      const answer = await hold.send(parcel);
+    const noted = (answer: GroupAnswer): GroupAnswer => {
       const error = this.prelude.note(steps, answer);
       const results = answer.results.slice(steps.length);
       if (answer.failure === undefined) return { results, failure: undefined };
       this.#observe(hold, error);
       const unread = answer.unread?.map((one) => ({ ...one, index: one.index - steps.length })) ?? [];
       return { results, failure: { index: answer.failure.index - steps.length, error }, unread };
-    });
+    };
+    return this.#patient(hold, limits, () => hold.send(parcel).then(noted));
   }
 
   /** Waits for an answer for as long as the limits allow, and looks at what has become of the transaction by then. */
@@ -289,7 +295,5 @@ export class Bracket {
   }
 }
 
-/** What travels in one packet: our own steps, and the user's statements behind them. */
-type Trip = Pick<Group, 'statements'> & { readonly steps: readonly Step[] };
-
+const NO_STEPS: readonly Step[] = Object.freeze([]);
 const ROLLBACK: Statement = Object.freeze({ text: 'ROLLBACK' });

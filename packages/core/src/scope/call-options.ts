@@ -124,6 +124,11 @@ function refuseBadLane({ lane }: Pick<CallOptions, 'lane'>): void {
   if (lane !== undefined && typeof lane !== 'boolean') refuse('lane must be true or false');
 }
 
+/** What needs a connection to itself cannot say otherwise. */
+export function refuseLane({ lane }: CallOptions, of: string): void {
+  if (lane !== undefined) refuse(`${of} takes no lane: it always has a connection to itself`);
+}
+
 function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }

@@ -36,7 +36,10 @@ export function remaining({ deadline }: Limits, clock: Clock): number {
 }
 
 /** An instant on the pool's clock, which a changed wall clock does not move. */
-function instantOf({ timeoutMillis, deadline }: TimeOptions, clock: Clock): number | undefined {
+function instantOf(given: TimeOptions, clock: Clock): number | undefined {
+  const { timeoutMillis } = given;
+  // Of a call that knows no deadline one may come from a polluted prototype.
+  const deadline = Object.hasOwn(given, 'deadline') ? given.deadline : undefined;
   const byTime = timeoutMillis === undefined ? undefined : clock.now() + timeoutMillis;
   const byInstant = deadline === undefined ? undefined : clock.now() + (Number(deadline) - clock.wall());
   return earlier(byTime, byInstant);

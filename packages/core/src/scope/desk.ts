@@ -1,7 +1,7 @@
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import { readBatch } from './batch.ts';
 import type { BatchResults } from './batch-results.ts';
-import { type CallOptions, callLimitsOf, checkCall, limitsOf, NO_OPTIONS } from './call-options.ts';
+import { type CallOptions, callLimitsOf, checkCall, limitsOf, NO_OPTIONS, refuseLane } from './call-options.ts';
 import { NO_LIMITS, within } from './deadline.ts';
 import type { Ground } from './ground.ts';
 import { Hold } from './hold.ts';
@@ -47,6 +47,7 @@ export class Desk {
     const current = this.#ground.ambient.current();
     if (current !== undefined) return current.batch<Rows>(given, limitsOf(options));
     const statements = readBatch(given, this.#ground.server);
+    refuseLane(options, 'batch()');
     const plan = this.#plan(options);
     return statements.length === 0 ? ([] as never) : batch<Rows>(this.#ground, statements, plan);
   }
@@ -59,6 +60,7 @@ export class Desk {
   }
 
   async lease(options: CallOptions): Promise<Lease> {
+    refuseLane(options, 'lease()');
     const current = this.#ground.ambient.current();
     const transaction = current instanceof OpenTransaction ? current : undefined;
     const scope = current instanceof Scope ? current : transaction?.scope;

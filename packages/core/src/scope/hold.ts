@@ -106,17 +106,19 @@ export class Hold implements AcquireRequest {
   }
 
   /** Sends a statement. One at a time: whoever calls sees to it. */
-  async run<Row>(statement: Statement, armedMillis?: number): Promise<QueryResult<Row>> {
+  run<Row>(statement: Statement, armedMillis?: number): Promise<QueryResult<Row>> {
     const { slot, connection } = this.#begun();
-    this.#refuse(statement);
+    const refusal = this.#house.refusalOf(statement.text);
+    if (refusal !== undefined) return Promise.reject(refusal);
     this.#started(slot, [statement]);
-    try {
-      const result = await connection.query<Row>(statement);
+    const answered = (result: QueryResult<Row>): QueryResult<Row> => {
       this.#answered(slot, undefined);
       return result;
-    } catch (failure) {
+    };
+    const failed = (failure: unknown): never => {
       throw this.#failed(slot, failure, { armedMillis });
-    }
+    };
+    return connection.query<Row>(statement).then(answered, failed);
   }
 
   /** Rejects where the connection is lost, or where nothing was sent. */
@@ -212,8 +214,9 @@ export class Hold implements AcquireRequest {
   async #wait(): Promise<void> {
     const since = this.#house.clock.now();
     const slot = await this.#house.pool.acquire(this);
-    if (slot.state.kind === 'lane') this.#place = slot;
-    else this.#lent(slot, this.#house.clock.now() - since);
+    // A place may have ended again by now; then it is for the lane to say so.
+    if (slot.state.kind === 'leased' || !this.shares) this.#lent(slot, this.#house.clock.now() - since);
+    else this.#place = slot;
   }
 
   #verdict(connection: PgConnection): Verdict {

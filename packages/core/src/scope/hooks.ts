@@ -7,6 +7,10 @@ export class Hooks {
   readonly #afterCommit: Hook[] = [];
   readonly #afterRollback: Hook[] = [];
 
+  get isEmpty(): boolean {
+    return this.#afterCommit.length === 0 && this.#afterRollback.length === 0;
+  }
+
   add(when: 'commit' | 'rollback', hook: Hook): void {
     if (typeof hook !== 'function') {
       const message = `afterCommit and afterRollback take a function, not ${typeof hook}.`;

@@ -65,17 +65,21 @@ export class OpenTransaction implements Transaction {
     values?: readonly unknown[],
     options?: LimitOptions,
   ): Promise<QueryResult<Row>>;
-  async query<Row>(
+  query<Row>(
     given: string | Statement | Submittable,
     values?: readonly unknown[],
     options = UNLIMITED,
   ): Promise<unknown> {
-    if (isSubmittable(given)) {
-      if (values !== undefined || options !== UNLIMITED) throw bareCursor();
-      return this.#submit(given);
+    try {
+      if (isSubmittable(given)) {
+        if (values !== undefined || options !== UNLIMITED) throw bareCursor();
+        return this.#submit(given);
+      }
+      const { statement, limits } = this.#read(given, values, options);
+      return this.level.query<Row>(statement, limits);
+    } catch (error) {
+      return Promise.reject(error);
     }
-    const { statement, limits } = this.#read(given, values, options);
-    return this.level.query<Row>(statement, limits);
   }
 
   async last<Row = Record<string, unknown>>(

@@ -35,10 +35,15 @@ export function withPatience<T>(awaited: Awaited<T>, limits: Limits, time: Share
     const giveUp = (code: LifeguardErrorCode, cause?: unknown): void =>
       reject(gaveUp(code, awaited.wasSent() ? (awaited.ends ?? 'cancelled') : 'unsent', cause));
     const patience = new Patience(limits, time, giveUp);
-    awaited
-      .begin()
-      .then(resolve, reject)
-      .finally(() => patience.end());
+    const answered = (answer: T): void => {
+      patience.end();
+      resolve(answer);
+    };
+    const failed = (error: unknown): void => {
+      patience.end();
+      reject(error);
+    };
+    awaited.begin().then(answered, failed);
   });
 }
 

@@ -1,6 +1,7 @@
 import { isLifeguardError, LifeguardError, nameOf } from '../errors.ts';
 import { publish } from '../events.ts';
 import { Bracket } from './bracket.ts';
+import { NO_OPTIONS } from './call-options.ts';
 import { remaining, within } from './deadline.ts';
 import type { Ground } from './ground.ts';
 import { heritageOf, merged, noHeritage } from './heritage.ts';
@@ -103,7 +104,7 @@ class Undertaking {
       limits: this.#limits,
     });
     const since = this.#ground.clock.now();
-    const leave = await this.#enter(bracket, lender);
+    const leave = this.#scope === undefined ? undefined : await this.#enter(this.#scope, { bracket, lender });
     publish('lifeguard:transaction:started', () => ({ pool: this.#ground.house.name, name, attempt }));
     let outcome: Outcome<T>;
     try {
@@ -120,9 +121,9 @@ class Undertaking {
   }
 
   /** The turn in a pinned scope may not come in time: then nothing may go on watching for it. */
-  async #enter(bracket: Bracket, lender: Lender): Promise<(() => void) | undefined> {
+  async #enter(scope: Scope, { bracket, lender }: { bracket: Bracket; lender: Lender }): Promise<() => void> {
     try {
-      return await this.#scope?.entered(bracket, lender);
+      return await scope.entered(bracket, lender);
     } catch (error) {
       await bracket.rollBack('did not get its turn', error);
       throw error;
@@ -137,13 +138,10 @@ class Undertaking {
 
   #lender(): Lender {
     const { group, priority } = this.#wish;
-    const own = {
-      name: this.#plan.name,
-      owner: this.#plan.owner,
-      ...(group === undefined ? {} : { group }),
-      ...(priority === undefined ? {} : { priority }),
-    };
-    return this.#scope?.lender(own, this.#beside) ?? new PoolLender(this.#ground, own);
+    const own = { name: this.#plan.name, owner: this.#plan.owner };
+    if (this.#scope === undefined) return new PoolLender(this.#ground, { ...NO_OPTIONS, ...own, group, priority });
+    const given = { ...(group === undefined ? {} : { group }), ...(priority === undefined ? {} : { priority }) };
+    return this.#scope.lender({ ...own, ...given }, this.#beside);
   }
 
   async #conclude({ bracket, hooks, attempt, millis, outcome }: Attempted): Promise<void> {
@@ -160,7 +158,7 @@ class Undertaking {
       ...error,
     }));
     // Of an unknown end neither is true.
-    if (kind !== 'unknown')
+    if (kind !== 'unknown' && !hooks.isEmpty)
       await runHooks(this.#ground, { hooks, name, when: kind === 'committed' ? 'commit' : 'rollback' });
   }
 
@@ -238,9 +236,14 @@ function goesBackTo(error: unknown, fault: unknown): boolean {
 
 const CAUSES = 8;
 
-/** A cursor rejects with the bare error, also where it was a limit of ours that made it, or the end of the connection. */
+/**
+ * A cursor rejects with the bare error, also where it was a limit of ours that made it, or the end of the connection. And
+ * of statements that were asked for in parallel, one that came too late may be heard before the one that failed.
+ */
 function inOurWords(error: unknown, trouble: unknown): unknown {
-  return isLifeguardError(trouble) && trouble.cause === error ? trouble : error;
+  const isBare = isLifeguardError(trouble) && trouble.cause === error;
+  const isLate = isLifeguardError(error, 'ERR_LIFEGUARD_TRANSACTION_ENDED') && error.cause === trouble;
+  return isBare || (isLate && trouble !== undefined) ? trouble : error;
 }
 
 /** Our own words about an error of the server have that as their cause. */
