@@ -48,6 +48,18 @@ describe('callers who share', () => {
     expect(sharers.map(({ got }) => got)).toEqual(['lease', 'lease', 'lease']);
   });
 
+  test('get a place on the reserve, which is there for the oldest of all and for nobody else', async () => {
+    const rig = new Rig({ max: 4, reserve: 1, reserveAfterMillis: 50, lanes: true });
+    await rig.leases(4);
+    const sharer = rig.ask('sharer', SHARING);
+    await rig.clock.advance(40);
+    const alone = rig.ask('alone');
+    await rig.clock.advance(40);
+    expect([sharer.got, alone.state]).toEqual(['place', 'waiting']);
+    rig.giveBack(sharer);
+    expect([rig.pool.snapshot().size, rig.closed()]).toEqual([5, { surplus: 1 }]);
+  });
+
   test('and name a group get a connection that counts for it', async () => {
     const rig = new Rig({ max: 4, lanes: true, groups: { reports: { maxConcurrent: 1 } } });
     const reports = rig.askMany(2, { ...SHARING, group: 'reports' });

@@ -19,6 +19,12 @@ export function describeMemory({ leases, waiters, deaths }: Amounts): void {
       expect(await growth(() => lean.borrow(leases / 2))).toBeLessThan(ALLOWED_BYTES);
     });
 
+    test(`over ${leases} places on lanes that are left`, async () => {
+      const lean = new LeanPool({ max: 5 });
+      expect(await growth(() => lean.ride(leases / 2))).toBeLessThan(ALLOWED_BYTES);
+      expect(lean.pool.snapshot()).toMatchObject({ lanes: 1, onLanes: 0, size: 1 });
+    });
+
     test(`over ${waiters} waiters who run out of time`, async () => {
       const lean = new LeanPool({ max: 1, acquireTimeoutMillis: 500 });
       await lean.timeOut(1);

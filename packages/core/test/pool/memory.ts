@@ -1,6 +1,7 @@
 import { readOptions } from '../../src/options.ts';
 import { Pool } from '../../src/pool/pool.ts';
 import type { Verdict } from '../../src/pool/seam.ts';
+import type { Slot } from '../../src/pool/slot.ts';
 import type { AcquireRequest } from '../../src/pool/waiters.ts';
 import type { PoolOptions } from '../../src/pool-options.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -27,6 +28,17 @@ export class LeanPool {
     }
   }
 
+  /** Places on lanes, taken and left a few at a time, as fast as they come. */
+  async ride(times: number): Promise<void> {
+    for (let time = 0; time < times; time += 3) {
+      const request = { ...requestOf(time), shares: true };
+      for (const slot of [await this.#board(request), await this.#board(request), await this.#board(request)]) {
+        this.pool.alight(slot);
+      }
+      if (time % 999 === 0) await this.clock.advance(1);
+    }
+  }
+
   /** Callers who are all told that their time is up. */
   async timeOut(count: number): Promise<void> {
     for (let one = 0; one < count; one += 1) this.pool.acquire(requestOf(one)).catch(() => undefined);
@@ -41,6 +53,10 @@ export class LeanPool {
       leaver.abort();
     }
     await this.clock.settle();
+  }
+
+  #board(request: AcquireRequest): Slot<ScriptedConnection> | Promise<Slot<ScriptedConnection>> {
+    return this.pool.board(request) ?? this.#wait(request);
   }
 
   async #wait(request: AcquireRequest) {

@@ -211,7 +211,8 @@ export class Rig {
     expect(this.#hands.has(slot)).toBe(false);
     caller.state = 'served';
     caller.slot = slot;
-    caller.got = slot.state.kind === 'lane' ? 'place' : 'lease';
+    // A lane may be ended before those hear of it who have just been given a place.
+    caller.got = slot.state.kind === 'leased' ? 'lease' : 'place';
     if (caller.got === 'place') {
       expect(caller.request).toMatchObject({ shares: true });
       this.#riders.set(slot, (this.#riders.get(slot) ?? 0) + 1);
