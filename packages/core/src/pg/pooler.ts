@@ -45,7 +45,9 @@ export class Pooler {
 
   /** Then what was prepared is still there at the next statement. */
   get keepsSessions(): boolean {
-    return this.#profile.session === 'connection';
+    // Other connections may be in use already while the first one is asked.
+    const isKnown = this.#option !== 'auto' || this.#inspection === 'done';
+    return isKnown && this.#profile.session === 'connection';
   }
 
   get profile(): PoolerProfile {
