@@ -47,4 +47,4 @@ const NO_PEER = /pipelined|^ours|libpq|pgbench/;
 const NO_MEASURE = /attempts|capacity/i;
 const LESS = /Micros|Millis|failures|failedShare|refusedShare|lateShare/;
 /** Benchmarks of which every figure is a cost. */
-const COSTS: readonly string[] = ['acquire', 'roundtrips', 'contention', 'spike', 'outage', 'parallel'];
+const COSTS: readonly string[] = ['acquire', 'roundtrips', 'contention', 'spike', 'outage', 'parallel', 'rows'];

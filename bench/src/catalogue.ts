@@ -11,6 +11,7 @@ import { processes } from './processes.ts';
 import { query } from './query.ts';
 import { queue } from './queue.ts';
 import { roundtrips } from './roundtrips.ts';
+import { rows } from './rows.ts';
 import { scale } from './scale.ts';
 import { sizes } from './sizes.ts';
 import { spike } from './spike.ts';
@@ -19,5 +20,5 @@ import { transaction } from './transaction.ts';
 /** Every question that is asked: those of DESIGN.md §6 in its order, then the others. */
 export const catalogue: readonly Benchmark[] = [
   ...[acquire, queue, query, transaction, roundtrips, overload, spike, outage, mixed],
-  ...[parallel, floor, scale, sizes, processes, distance, contention],
+  ...[parallel, rows, floor, scale, sizes, processes, distance, contention],
 ];
