@@ -81,7 +81,8 @@ export class LifeguardPool implements AsyncDisposable {
       budget: new RetryBudget(),
       counts: new Counts(),
       acquireTimeoutMillis: settings.acquireTimeoutMillis,
-      lane: settings.lane,
+      // Nobody would put the session back between those who share it.
+      lane: settings.lane && settings.resetOnRelease !== 'always',
       selfDeadlock: settings.selfDeadlock,
       wheel,
       patience,

@@ -11,8 +11,8 @@ export type ConnectionState =
 
 export interface Running {
   readonly kind: 'running';
-  /** Flights in the pipeline, or something that answers to itself. */
-  readonly what: 'flights' | Lent;
+  /** Flights of one holder, or of many who share the connection; or something that answers to itself. */
+  readonly what: 'flights' | 'riders' | Lent;
   /** Somebody waits for this to be over. */
   over: PromiseWithResolvers<void> | undefined;
 }
@@ -22,3 +22,5 @@ export interface Lent {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
+
+export const READY: ConnectionState = Object.freeze({ kind: 'ready' });

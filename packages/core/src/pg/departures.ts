@@ -20,12 +20,11 @@ export class Departures {
   }
 
   /** A text that is not prepared and has no values may hold any number of statements. */
-  single(statement: Statement, receiver: Receiver): Solo | SimpleQuery {
-    const script = this.#scripts.of(statement.text);
+  single(statement: Statement, script: Script, receiver: Receiver): Solo | SimpleQuery {
     const prepared = this.#prepared(statement, script);
     const hasValues = statement.text !== '' && (statement.values?.length ?? 0) > 0;
     if (prepared === undefined && !hasValues && statement.queryMode !== 'extended') {
-      return new SimpleQuery(statement, this.#airport.types, receiver);
+      return new SimpleQuery(statement, { airport: this.#airport, script, receiver });
     }
     return new Solo(statement, { airport: this.#airport, script, prepared, receiver });
   }
@@ -40,6 +39,18 @@ export class Departures {
   /** Its values are those of the first time: to convert them again could have effects, and fail. */
   anew({ statement, values, receiver }: Solo): Solo {
     return this.solo({ ...statement, values }, receiver);
+  }
+
+  /** Takes from the books what a step that failed, or was skipped, has not prepared; `spoilt`: the session is to go with it. */
+  failed(step: Step, error: unknown): 'mended' | 'spoilt' {
+    const { prepared } = step;
+    step.undone((one) => this.#repertoire.forget(one));
+    if (prepared === undefined || !step.isRefusedAsPrepared || !this.#repertoire.outdates(prepared, error))
+      return 'mended';
+    // What pg has prepared for a user is not ours to take away.
+    if (prepared.by === 'pg') return 'spoilt';
+    step.isOutdated = true;
+    return 'mended';
   }
 
   step(one: HouseStatement): Step | QuietText {

@@ -186,7 +186,7 @@ export class Packet {
   #grow(bytes: number): void {
     const { length } = this;
     const needed = length + bytes;
-    const larger = Buffer.allocUnsafeSlow(needed > LARGE ? needed : Math.max(CHUNK, 2 * needed));
+    const larger = Buffer.allocUnsafeSlow(Math.max(CHUNK, Math.ceil(needed * GROWTH)));
     this.#bytes.copy(larger, 0, this.#from, this.#at);
     this.#bytes = larger;
     this.#from = 0;
@@ -201,6 +201,7 @@ function isBinary(value: unknown): value is Uint8Array {
 const NOTHING: Buffer = Buffer.alloc(0);
 const CHUNK = 16_384;
 const LARGE = 4 * CHUNK;
+const GROWTH = 1.5;
 /** Longer texts are measured first: room for three bytes a character would be too much. */
 const SHORT = 2_048;
 const TINY = 24;

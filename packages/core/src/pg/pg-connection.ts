@@ -1,6 +1,6 @@
 import type { LifeguardError } from '../errors.ts';
 import { addressOf } from './address.ts';
-import type { ConnectionState } from './connection-state.ts';
+import { type ConnectionState, READY } from './connection-state.ts';
 import { Departures } from './departures.ts';
 import { connectionLost } from './loss.ts';
 import type { PgClient, ServerMessage } from './pg-subset.ts';
@@ -16,9 +16,6 @@ import type { Submittable } from './submittable.ts';
 import { type Group, type GroupAnswer, SyncGroup } from './sync-group.ts';
 import type { TypeParsers } from './type-parsers.ts';
 
-const READY: ConnectionState = { kind: 'ready' };
-const CLOSED = 'The connection was closed while the statement ran.';
-
 /** One session with the server: a `pg.Client` that answers with consequences. */
 export class PgConnection implements Airport {
   readonly client: PgClient;
@@ -30,7 +27,6 @@ export class PgConnection implements Airport {
   readonly #pipeline: Pipeline;
   readonly #onLost: (error: unknown) => void;
   #state: ConnectionState = READY;
-  #use: 'alone' | 'shared' = 'alone';
   readonly #farewell = new SessionEnd();
   #lastFailure: unknown;
   #lastNotice: ServerMessage | undefined;
@@ -46,7 +42,9 @@ export class PgConnection implements Airport {
     this.#departures = new Departures(this, scripts, this.#repertoire);
     this.#pipeline = new Pipeline(client, {
       roundTripMillis: () => scripts.roundTripMillis,
-      emptied: () => void this.#move(READY),
+      emptied: () => {
+        if (this.#state.kind === 'running') this.#move(READY);
+      },
       failed: (error) => this.#heard(error),
       broken: (error) => this.#broke(error as ServerMessage),
     });
@@ -87,16 +85,17 @@ export class PgConnection implements Airport {
     const script = this.#begin(statement.text);
     this.session.runsAlone(script.reading, this.transactionStatus === 'I');
     return new Promise<QueryResult<never>>((answered, failed) => {
-      this.#takeOff(statement, { answered, failed, lost: failed });
+      this.#takeOff(statement, script, { answered, failed, lost: failed });
     });
   }
 
   /** One among others that share the connection, of which nothing stays in the session. */
   ride(statement: Statement, receiver: Receiver): void {
     if (!this.#isOpen()) return receiver.lost(this.loss);
+    // Nothing on a lane is in a block.
+    this.session.writes('none');
     try {
       this.#send(this.#departures.solo(statement, receiver), 'soon');
-      this.#use = 'shared';
     } catch (error) {
       this.#repertoire.dropUnsent();
       receiver.failed(error);
@@ -156,7 +155,8 @@ export class PgConnection implements Airport {
 
   /** It is about to be closed. Those who share it are told at once; one who has it alone may hear how its statement ends. */
   forsake(): void {
-    if (this.#use === 'shared') this.#pipeline.forsake(connectionLost('may-have-run', new Error(CLOSED)));
+    if (this.#state.kind !== 'running' || this.#state.what !== 'riders') return;
+    this.#pipeline.forsake(connectionLost('may-have-run', new Error(CLOSED)));
   }
 
   cutOff(): void {
@@ -170,24 +170,28 @@ export class PgConnection implements Airport {
   }
 
   failed(step: Step, error: unknown): void {
-    const { prepared } = step;
-    step.undone((one) => this.#repertoire.forget(one));
-    if (prepared === undefined || !step.isRefusedAsPrepared || !this.#repertoire.outdates(prepared, error)) return;
-    // What pg has prepared for a user is not ours to take away.
-    if (prepared.by === 'pg') this.session.spoil();
-    else step.isOutdated = true;
+    if (this.#departures.failed(step, error) === 'spoilt') this.session.spoil();
   }
 
   /** In a transaction it is too late: all of that has failed. */
   retakes(flight: Solo): boolean {
     if (!flight.isOutdated || this.transactionStatus !== 'I' || !this.#isOpen()) return false;
-    this.#send(this.#departures.anew(flight), 'now');
-    return true;
+    try {
+      this.#send(this.#departures.anew(flight), 'now');
+      return true;
+    } catch {
+      // Its name means another text by now: then its first failure is its answer.
+      this.#repertoire.dropUnsent();
+      return false;
+    }
   }
 
   #listen({ connection }: PgClient): void {
     this.client.on('error', (error) => this.#broke(error));
-    this.client.on('notice', (notice) => this.#noticed(notice));
+    this.client.on('notice', (notice) => {
+      this.#lastNotice = notice;
+      this.#farewell.noticed(notice);
+    });
     this.client.on('drain', () => this.#drained());
     this.client.once('end', () => this.#closed());
     connection.on('parseComplete', () => this.#pipeline.parsed());
@@ -208,7 +212,6 @@ export class PgConnection implements Airport {
   }
 
   #isUsable(): boolean {
-    this.#use = 'alone';
     if (this.#state.kind === 'running') throw new Error('bug: a statement was sent before the last one was answered');
     return this.#state.kind === 'ready';
   }
@@ -225,9 +228,9 @@ export class PgConnection implements Airport {
     return script;
   }
 
-  #takeOff(statement: Statement, receiver: Receiver): void {
+  #takeOff(statement: Statement, script: Script, receiver: Receiver): void {
     try {
-      this.#send(this.#departures.single(statement, receiver), 'now');
+      this.#send(this.#departures.single(statement, script, receiver), 'now');
     } catch (error) {
       this.#repertoire.dropUnsent();
       receiver.failed(error);
@@ -235,7 +238,8 @@ export class PgConnection implements Airport {
   }
 
   #send(flight: Parameters<Pipeline['send']>[0], when: 'now' | 'soon'): void {
-    if (this.#state.kind === 'ready') this.#move({ kind: 'running', what: 'flights', over: undefined });
+    const what = when === 'soon' ? 'riders' : 'flights';
+    if (this.#state.kind === 'ready') this.#move({ kind: 'running', what, over: undefined });
     try {
       this.#pipeline.send(flight, when);
     } catch (error) {
@@ -251,20 +255,15 @@ export class PgConnection implements Airport {
 
   /** What answers to itself does not tell us what it was answered. */
   #overheard(error: ServerMessage): void {
-    if (this.#state.kind === 'running' && this.#state.what !== 'flights') this.#heard(error);
+    if (this.#state.kind === 'running' && typeof this.#state.what === 'object') this.#heard(error);
   }
 
   #drained(): void {
     const state = this.#state;
     if (state.kind !== 'running') return;
-    if (state.what === 'flights') return this.#pipeline.drained();
+    if (typeof state.what !== 'object') return this.#pipeline.drained();
     this.#move(READY);
     state.what.resolve();
-  }
-
-  #noticed(notice: ServerMessage): void {
-    this.#lastNotice = notice;
-    this.#farewell.noticed(notice);
   }
 
   /** A FATAL message outside a statement, a socket error, or a message that pg did not expect: nothing can be read any more. */
@@ -292,9 +291,12 @@ export class PgConnection implements Airport {
   #fail(state: ConnectionState, error: unknown): void {
     if (state.kind !== 'running') return;
     const { what } = state;
-    const failure = what === 'flights' ? this.#pipeline.failure : this.#lastFailure;
+    const isLent = typeof what === 'object';
+    const failure = isLent ? this.#lastFailure : this.#pipeline.failure;
     const lost = connectionLost('may-have-run', this.#farewell.lastWords ?? failure ?? error);
-    if (what === 'flights') this.#pipeline.lose(lost, connectionLost('nothing-sent', error));
-    else what.reject(lost);
+    if (isLent) what.reject(lost);
+    else this.#pipeline.lose(lost, connectionLost('nothing-sent', error));
   }
 }
+
+const CLOSED = 'The connection was closed while the statement ran.';

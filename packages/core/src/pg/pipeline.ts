@@ -28,15 +28,15 @@ export class Pipeline {
   readonly #ends: PipelineEnds;
   readonly #packet = new Packet();
   /** In their order: those from `#head` on are not answered yet. */
-  readonly #flights: Flight[] = [];
+  readonly #flights: (Flight | undefined)[] = [];
+  /** How long the process had been idle when each of them was sent. */
+  readonly #sentIdle: number[] = [];
   #head = 0;
   /** At the end of the order: their bytes are in the packet still. */
   #unsent = 0;
   #failure: { readonly error: unknown } | undefined;
-  /** How long the process had been idle when the server came to the flight that is answered next. */
+  /** The same of when the last one landed. */
   #turnIdle = 0;
-  /** `sent`: since it was sent, and so it had to get there first. */
-  #turnBegan: 'sent' | 'behind another' = 'sent';
   /** Own ones, so that pg takes no others from a prototype. */
   readonly callback: undefined = undefined;
   readonly query_timeout = 0;
@@ -69,11 +69,9 @@ export class Pipeline {
       throw error;
     }
     this.#flights.push(flight);
+    this.#sentIdle.push(idleMillis());
     this.#unsent += 1;
-    if (this.length === 1) {
-      this.#client.query(this);
-      this.#itsTurn('sent');
-    }
+    if (this.length === 1) this.#client.query(this);
     if (when === 'now') this.#flush();
     else if (this.#unsent === 1) process.nextTick(flush, this);
   }
@@ -85,17 +83,17 @@ export class Pipeline {
 
   /** All that is underway is lost: what was not sent yet is told so. */
   lose(sent: unknown, unsent: unknown): void {
-    const lost = this.#flights.splice(this.#head);
+    const lost = this.#flights.slice(this.#head);
     const firstUnsent = lost.length - this.#unsent;
     this.#clear();
-    for (const [index, flight] of lost.entries()) flight.lost(index < firstUnsent ? sent : unsent);
+    for (const [index, flight] of lost.entries()) flight?.lost(index < firstUnsent ? sent : unsent);
   }
 
   /** Nobody waits for what is underway any more. Its answers are read all the same. */
   forsake(error: unknown): void {
     const pending = this.#flights.slice(this.#head);
     this.#flights.fill(NOBODYS, this.#head);
-    for (const flight of pending) flight.lost(error);
+    for (const flight of pending) flight?.lost(error);
   }
 
   /** What the flight that is being answered was told, while its ReadyForQuery has not come. */
@@ -146,13 +144,16 @@ export class Pipeline {
     flight.failed(error);
   }
 
+  /** After a goodbye the server may still answer what ran: that is nobody's any more. */
   handleReadyForQuery(): void {
-    this.#landed();
+    const flight = this.#flights[this.#head];
+    if (flight !== undefined) this.#landed(flight);
   }
 
   /** Everything that pg knows of has been answered. */
   drained(): void {
-    if (this.#failure !== undefined) this.#landed();
+    const flight = this.#flights[this.#head];
+    if (flight !== undefined && this.#failure !== undefined) this.#landed(flight);
   }
 
   /** Nobody has the rows. The server takes no Sync for the end of a COPY, so the one behind it is spent. */
@@ -165,35 +166,33 @@ export class Pipeline {
     // COPY … TO STDOUT without a reader: as pg does.
   }
 
-  #landed(): void {
-    const flight = this.#flights[this.#head] as Flight;
+  #landed(flight: Flight): void {
     const ownMillis = this.#ownMillis();
-    this.#flights[this.#head] = LANDED;
+    this.#flights[this.#head] = undefined;
     this.#head += 1;
     this.#failure = undefined;
-    if (this.length > 0) {
-      this.#client.query(this);
-      this.#itsTurn('behind another');
-    } else {
+    if (this.length > 0) this.#client.query(this);
+    else {
       this.#clear();
       this.#ends.emptied();
     }
     if (this.#head >= COMPACT) {
       this.#flights.splice(0, this.#head);
+      this.#sentIdle.splice(0, this.#head);
       this.#head = 0;
     }
     flight.landed(ownMillis);
   }
 
-  #itsTurn(began: 'sent' | 'behind another'): void {
-    this.#turnBegan = began;
-    this.#turnIdle = idleMillis();
-  }
-
-  /** Only while we waited for input, its answer was not there for sure. While we were busy, it may have lain in the socket. */
+  /**
+   * Since it had come to the server, and that had answered the one before it. Only while we waited for input, the answer was
+   * not there for sure: while we were busy, it may have lain in the socket.
+   */
   #ownMillis(): number {
-    const millis = idleMillis() - this.#turnIdle;
-    return Math.max(0, this.#turnBegan === 'sent' ? millis - this.#ends.roundTripMillis() : millis);
+    const now = idleMillis();
+    const began = Math.max(this.#turnIdle, (this.#sentIdle[this.#head] ?? now) + this.#ends.roundTripMillis());
+    this.#turnIdle = now;
+    return Math.max(0, now - began);
   }
 
   #flush(): void {
@@ -211,6 +210,7 @@ export class Pipeline {
 
   #clear(): void {
     this.#flights.length = 0;
+    this.#sentIdle.length = 0;
     this.#head = 0;
     this.#unsent = 0;
     this.#failure = undefined;
@@ -223,18 +223,22 @@ function flush(pipeline: Pipeline): void {
 }
 
 /** Of one whose receiver has been told already. */
-const NOBODYS: Flight = Object.freeze({
-  name: undefined,
-  text: undefined,
-  protocol: 'extended',
-  ...Object.fromEntries(
-    ['write', 'parsed', 'bound', 'described', 'row', 'completed', 'empty', 'failed', 'landed', 'lost'].map((part) => [
-      part,
-      () => undefined,
-    ]),
-  ),
-}) as unknown as Flight;
+class Nobodys implements Flight {
+  readonly name: undefined = undefined;
+  readonly text: undefined = undefined;
+  readonly protocol = 'extended';
 
+  write(): void {}
+  parsed(): void {}
+  bound(): void {}
+  described(): void {}
+  row(): void {}
+  completed(): void {}
+  empty(): void {}
+  failed(): void {}
+  landed(): void {}
+  lost(): void {}
+}
+
+const NOBODYS: Flight = new Nobodys();
 const COMPACT = 256;
-/** In the place of one that has landed, so that it can be collected. */
-const LANDED = undefined as unknown as Flight;

@@ -51,7 +51,9 @@ export class Repertoire {
   of({ name, text }: Statement, script: Script): Prepared | undefined {
     if (name !== undefined) return this.#named(name, text);
     const own = this.#scripts.nameOf(script);
-    return own === undefined ? undefined : this.#find(own, text, 'us');
+    const prepared = own === undefined ? undefined : this.#find(own, text, 'us');
+    // A user may have taken the name for another one.
+    return prepared?.text === text ? prepared : undefined;
   }
 
   /** It is not there, or not to be used any more. Harmless for one that another has taken the place of. */
@@ -59,7 +61,8 @@ export class Repertoire {
     if (prepared.by === 'us') return this.#outdate(prepared);
     if (this.#all.get(prepared.name) === prepared) this.#all.delete(prepared.name);
     delete this.#wire.parsedStatements[prepared.name];
-    if (prepared.by === 'user' && prepared.state === 'parsed') this.#stale.add(prepared.name);
+    const mayBeThere = prepared.state === 'parsed' || prepared.closes.length > 0;
+    if (prepared.by === 'user' && mayBeThere) this.#stale.add(prepared.name);
   }
 
   /**
@@ -76,10 +79,11 @@ export class Repertoire {
 
   /** A flight was not sent: those that it was to prepare are not on their way. */
   dropUnsent(): void {
-    for (const { state, name, closes } of this.#all.values()) {
+    for (const { state, name, by, closes } of this.#all.values()) {
       if (state !== 'unsent') continue;
       this.#all.delete(name);
-      this.#leftOver.push(...closes.slice(1));
+      if (by === 'us') this.#leftOver.push(...closes);
+      else if (closes.length > 0) this.#stale.add(name);
     }
   }
 

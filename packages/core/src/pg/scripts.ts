@@ -10,8 +10,8 @@ export class Script {
   #uses = 0;
   #name: string | undefined;
   #meanMillis = 0;
-  /** Executions in a row that must be quick before it counts as quick again; 0: it does. */
-  #probation = 0;
+  /** Executions in a row that must be quick before it counts as quick; 0: it does. */
+  #probation = UNKNOWN;
   #sentence = FIRST_PROBATION;
 
   constructor(text: string) {
@@ -107,6 +107,8 @@ const GENERATION = 512;
 const SMOOTHING = 0.08;
 /** Whoever shares a connection with it waits for that long too. */
 const SLOW_MILLIS = 3.5;
+/** One that nobody knows might make those wait who came with it. */
+const UNKNOWN = 2;
 const DISBELIEF = 0.2;
 const FIRST_PROBATION = 25;
 const LONGEST_PROBATION = 5_000;

@@ -60,7 +60,7 @@ export class Session {
   }
 
   /** A group of ours begins here: where it may write, a refusal as read-only is a failover, and else it is by wish. */
-  writes(block: 'writable' | 'possible'): void {
+  writes(block: 'none' | 'writable' | 'possible'): void {
     this.#block = block;
   }
 

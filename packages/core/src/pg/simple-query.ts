@@ -1,7 +1,8 @@
 import type { Flight } from './flight.ts';
 import type { Packet } from './packet.ts';
+import type { Script } from './scripts.ts';
 import { Answer, type Field, RowReader, Shape } from './shape.ts';
-import type { Receiver } from './solo.ts';
+import type { Departure, Receiver } from './solo.ts';
 import type { Statement } from './statement.ts';
 import { guarded, type TypeParsers } from './type-parsers.ts';
 
@@ -16,14 +17,16 @@ export class SimpleQuery implements Flight {
   readonly #types: TypeParsers;
   readonly #rowMode: 'array' | undefined;
   readonly #receiver: Receiver;
+  readonly #script: Script;
   readonly #results: Answer[] = [];
   #current: 'open' | 'complete' = 'complete';
   #reader: RowReader | undefined = undefined;
   #failure: { readonly error: unknown } | undefined = undefined;
 
-  constructor({ text, types, rowMode }: Statement, usual: TypeParsers, receiver: Receiver) {
+  constructor({ text, types, rowMode }: Statement, { airport, script, receiver }: Omit<Departure, 'prepared'>) {
     this.text = text;
-    this.#types = guarded(types) ?? usual;
+    this.#types = guarded(types) ?? airport.types;
+    this.#script = script;
     this.#rowMode = rowMode;
     this.#receiver = receiver;
   }
@@ -69,7 +72,8 @@ export class SimpleQuery implements Flight {
     this.#failure ??= { error };
   }
 
-  landed(): void {
+  landed(ownMillis: number): void {
+    this.#script.took(ownMillis);
     if (this.#failure !== undefined) return this.#receiver.failed(this.#failure.error);
     const [first, ...others] = this.#results;
     const result = others.length === 0 ? (first ?? new Answer()) : this.#results;

@@ -108,7 +108,7 @@ class Query {
       case 'TABLE':
         return this.#endList();
       default:
-        return !WRITES.has(token) || this.#head[at - 1] === '.';
+        return !WRITES.has(token) || this.#isColumn(at);
     }
   }
 
@@ -181,7 +181,16 @@ class Query {
     const owner = this.#head[at - 1];
     const name = this.#head[at + 1];
     if (isValue(owner)) return name === '*';
-    return name === undefined || isCatalog(owner) || !DISGUISED.test(name);
+    if (name === undefined || !DISGUISED.test(name)) return true;
+    // As a call it is judged by its parenthesis; and what stands behind FROM is a table.
+    const before = this.#head[at - 2];
+    return isCatalog(owner) && (this.#head[at + 2] === '(' || before === 'FROM' || before === 'JOIN');
+  }
+
+  /** Behind the dot of a name, and not of a number: `1. into t`, `1_0. into t`. */
+  #isColumn(at: number): boolean {
+    const owner = this.#head[at - 2] ?? '';
+    return this.#head[at - 1] === '.' && isName(owner) && !owner.startsWith('_');
   }
 }
 

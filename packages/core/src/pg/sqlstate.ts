@@ -24,16 +24,6 @@ export function isCancelled(error: unknown): boolean {
   return fieldsOf(error).code === '57014';
 }
 
-/** A prepared statement that the server does not have: DISCARD ALL or DEALLOCATE took it away. */
-export function isUnknownStatement(error: unknown): boolean {
-  return fieldsOf(error).code === '26000';
-}
-
-/** "cached plan must not change result type": a prepared statement from before a change of its table. */
-export function isOutdatedPlan(error: unknown): boolean {
-  return fieldsOf(error).code === '0A000';
-}
-
 /** The settings of the startup packet that this error refuses by name, or all of them where it names none. */
 export function refusedParameter(error: unknown): string | undefined {
   const { code, message } = fieldsOf(error);

@@ -1,7 +1,7 @@
 import type { Fittings } from './pool-settings.ts';
 import type { CloseReason } from './seam.ts';
 import { type Ground, RESTED_MILLIS, type Shelf } from './shelf.ts';
-import { DEPTH, type Lane, type Slot } from './slot.ts';
+import { DEPTH, isStalled, type Lane, laneOf, placesOn, type Slot, STALLED_MILLIS } from './slot.ts';
 import type { Owner } from './waiters.ts';
 
 /** What must be known of one who asks for a place on a lane. */
@@ -35,6 +35,10 @@ export class Lanes<Connection> {
   /** `one more`: the lanes are crowded, and there was nothing to make another one of. Holds for a tick at most. */
   #wish: 'none' | 'one more' = 'none';
   #tickedAt = Number.NEGATIVE_INFINITY;
+  /** When a connection came back to those who want one to themselves. */
+  #gaveBackAt = Number.NEGATIVE_INFINITY;
+  /** It takes nobody on until it is empty and one of them has it. */
+  #yielding: Slot<Connection> | undefined;
 
   constructor(
     fittings: Fittings<Connection>,
@@ -108,6 +112,18 @@ export class Lanes<Connection> {
     if (state.places > 0) return false;
     this.#emptied(slot, state, now);
     return true;
+  }
+
+  gaveBack(now: number): void {
+    this.#gaveBackAt = now;
+  }
+
+  /** Lanes that are never empty would keep their connections for ever from those who want one to themselves. */
+  mindOthers(waitedMillis: number | undefined, now: number): void {
+    if (waitedMillis === undefined) this.#yielding = undefined;
+    else if (waitedMillis >= OTHERS_MILLIS && now - this.#gaveBackAt >= OTHERS_MILLIS) {
+      this.#yielding ??= this.#leastLoaded(now, 'all');
+    }
   }
 
   /** Puts an empty lane back on the shelf, for somebody who wants a connection alone. */
@@ -215,7 +231,8 @@ export class Lanes<Connection> {
     let fewest = DEPTH;
     for (const slot of this.#open) {
       const lane = laneOf(slot);
-      if (lane.places >= fewest || isStalled(lane, now) || (lane.places === 0 && among !== 'all')) continue;
+      if (lane.places >= fewest || slot === this.#yielding || isStalled(lane, now)) continue;
+      if (lane.places === 0 && among !== 'all') continue;
       best = slot;
       fewest = lane.places;
     }
@@ -267,24 +284,12 @@ export class Lanes<Connection> {
   #leave(slot: Slot<Connection>): void {
     const index = this.#open.indexOf(slot);
     if (index >= 0) this.#open.splice(index, 1);
+    if (slot === this.#yielding) this.#yielding = undefined;
   }
 }
 
-function laneOf<Connection>({ id, state }: Slot<Connection>): Lane<Connection> {
-  if (state.kind !== 'lane') throw new Error(`bug: slot ${id} is ${state.kind} and no lane`);
-  return state;
-}
-
-function placesOn(slot: Slot<unknown>): number {
-  return laneOf(slot).places;
-}
-
-/** What is sent now would stand behind a slow one. */
-function isStalled({ places, progressAt }: Lane<unknown>, now: number): boolean {
-  return places > 0 && now - progressAt > STALLED_MILLIS;
-}
-
 const MOST = 4;
-const STALLED_MILLIS = 20;
+/** For so long nothing came back to somebody who waits for a connection. */
+const OTHERS_MILLIS = 50;
 /** From here on a further lane is worth a connection. */
 const CROWDED = 16;

@@ -61,6 +61,12 @@ export class Line<Connection> implements WaiterEnds<Connection> {
     return oldest === undefined ? undefined : now - oldest.since;
   }
 
+  /** The same of those who want a connection to themselves. */
+  oldestWaitAlone(now: number): number | undefined {
+    const oldest = this.#waiters.oldest('the others');
+    return oldest === undefined ? undefined : now - oldest.since;
+  }
+
   /** A place in the line, or the refusal. */
   join(request: AcquireRequest, now: number): Promise<Slot<Connection>> {
     const section = this.#sectionOf(request);

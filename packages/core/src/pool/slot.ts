@@ -160,3 +160,19 @@ export function census(slots: Iterable<Slot<unknown>>): Census {
   }
   return count;
 }
+
+export function laneOf<Connection>({ id, state }: Slot<Connection>): Lane<Connection> {
+  if (state.kind !== 'lane') throw new Error(`bug: slot ${id} is ${state.kind} and no lane`);
+  return state;
+}
+
+export function placesOn(slot: Slot<unknown>): number {
+  return laneOf(slot).places;
+}
+
+/** What is sent now would stand behind a slow one. */
+export function isStalled({ places, progressAt }: Lane<unknown>, now: number): boolean {
+  return places > 0 && now - progressAt > STALLED_MILLIS;
+}
+
+export const STALLED_MILLIS = 20;

@@ -164,6 +164,7 @@ export class Stock<Connection> {
   gaveBack(slot: Slot<Connection>, heldMillis: number, now: number): void {
     slot.usedAt = now;
     this.#supply.gaveBack(now, heldMillis);
+    this.lanes.gaveBack(now);
   }
 
   tend(slot: Slot<Connection>, task: Task): void {

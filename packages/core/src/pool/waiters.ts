@@ -229,10 +229,11 @@ export class Waiters<Connection> {
   }
 
   /** The one who has stood here for the longest time. */
-  oldest(): Waiter<Connection> | undefined {
+  oldest(among: 'all' | 'the others' = 'all'): Waiter<Connection> | undefined {
     if (this.#length === 0) return undefined;
     let oldest: Waiter<Connection> | undefined;
-    for (const queues of this.#sections.values()) {
+    for (const [section, queues] of this.#sections) {
+      if (section === SHARING && among !== 'all') continue;
       for (const { head } of queues) {
         if (head !== undefined && (oldest === undefined || head.ticket < oldest.ticket)) oldest = head;
       }

@@ -41,7 +41,7 @@ export const NO_OPTIONS: CallOptions = Object.freeze({
 });
 
 export const UNLIMITED: LimitOptions = Object.freeze({ signal: undefined, timeoutMillis: undefined });
-const ANYHOW: StatementOptions = Object.freeze({ ...UNLIMITED, lane: undefined });
+export const ANYHOW: StatementOptions = Object.freeze({ ...UNLIMITED, lane: undefined });
 
 const PRIORITIES: ReadonlySet<unknown> = new Set(['high', 'normal', 'low', undefined]);
 
@@ -54,7 +54,7 @@ export function limitsOf(options: CallOptions): LimitOptions {
 
 /** The same for a statement of a scope. */
 export function callLimitsOf(options: CallOptions): StatementOptions {
-  if (options === NO_OPTIONS) return UNLIMITED;
+  if (options === NO_OPTIONS) return ANYHOW;
   const { signal, timeoutMillis, lane } = checkCall(options);
   return { signal, timeoutMillis, lane };
 }
@@ -86,7 +86,7 @@ export function checkLimits(given: LimitOptions): LimitOptions {
 }
 
 export function checkStatement(given: StatementOptions): StatementOptions {
-  if (given === UNLIMITED) return given;
+  if (given === ANYHOW) return given;
   const options = ownOptions(given, ANYHOW, (complaint) =>
     refuse(`${complaint}; it takes signal, timeoutMillis and lane`),
   );

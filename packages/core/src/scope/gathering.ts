@@ -1,3 +1,4 @@
+import { isLifeguardError } from '../errors.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
 import type { Bracket } from './bracket.ts';
@@ -79,6 +80,12 @@ function groupFrom(members: readonly Member[], start: number): readonly Member[]
   return members.slice(start, end);
 }
 
+/** Nothing was sent, because of one of them: a value that cannot be converted, a text that is refused. Each goes for itself then. */
+function isOfOne(error: unknown): boolean {
+  if (!isLifeguardError(error)) return true;
+  return error.code === 'ERR_LIFEGUARD_ARGUMENT' || error.code === 'ERR_LIFEGUARD_POOLER';
+}
+
 /** How many of them know what became of them. */
 async function together(members: readonly Member[], site: Site): Promise<number> {
   const statements = members.map(({ statement }) => statement);
@@ -88,8 +95,7 @@ async function together(members: readonly Member[], site: Site): Promise<number>
     answer = await site.bracket.runAll(statements, site);
   } catch (error) {
     const { ending, isFresh } = site.bracket;
-    // Nothing was sent because of one of them, a value that cannot be converted: each fails or runs for itself.
-    if (ending === undefined && !isFresh) return oneByOne(members, site);
+    if (ending === undefined && !isFresh && isOfOne(error)) return oneByOne(members, site);
     for (const { reject } of members) reject(error);
     return members.length;
   }

@@ -126,7 +126,7 @@ export class Hold implements AcquireRequest {
     const { slot, connection } = this.#begun();
     for (const statement of statements) {
       this.#refuse(statement);
-      if (OWN_LIMIT.test(statement.text)) this.#limit = 'own';
+      if (this.#limit !== 'own' && OWN_LIMIT.test(statement.text)) this.#limit = 'own';
     }
     this.#started(slot, statements);
     try {
@@ -235,7 +235,8 @@ export class Hold implements AcquireRequest {
   }
 
   #started(slot: Slot<PgConnection>, statements: readonly Statement[]): void {
-    if (this.kind === 'transaction' && OWN_LIMIT.test(this.lastText ?? '')) this.#limit = 'own';
+    if (this.kind === 'transaction' && this.#limit !== 'own' && OWN_LIMIT.test(this.lastText ?? ''))
+      this.#limit = 'own';
     this.#running = statements;
     this.lastText = statements.at(-1)?.text ?? '';
     if (statementStarted.hasSubscribers) tellStarted(this.#origin(slot), statements);

@@ -16,12 +16,15 @@ import { travelsAlone } from './travel.ts';
  */
 export function shareable(ground: Ground, text: string, plan: SinglePlan): Script | undefined {
   const { lane = ground.lane ? undefined : false, group } = plan.call;
-  if (lane === false || group !== undefined || isBound(plan)) return undefined;
+  // A long text is mostly one of a kind, and to read it costs more than it could gain.
+  if (lane === false || group !== undefined || isBound(plan) || text.length > LONGEST) return undefined;
   const script = ground.server.scriptOf(text);
   const isFit = lane === true ? isHarmless(script.reading) : script.reading.isPlainRead;
   if (!isFit || !ground.server.keepsSessions || armedMillis(ground, plan.limits) !== undefined) return undefined;
   return ground.ambient.some((work) => work instanceof OpenTransaction) ? undefined : script;
 }
+
+const LONGEST = 16_384;
 
 /** Ends lanes whose server should have spoken by now: its own limit for one statement has passed, and nothing has come. */
 export function endSilentLanes(pool: Pool<PgConnection>, now: number, limitMillis: number | undefined): void {

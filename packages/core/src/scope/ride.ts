@@ -19,7 +19,7 @@ export interface Fare<Row> {
 /** Runs a statement on the place that was taken for it, and leaves the place when it has been answered. */
 export function ride<Row>(ground: Ground, slot: Slot<PgConnection>, fare: Fare<Row>): Promise<QueryResult<Row>> {
   // It was closed before its passenger heard of the place.
-  if (slot.state.kind === 'closed') return fare.otherwise();
+  if (slot.state.kind !== 'lane') return fare.otherwise();
   return new Promise<QueryResult<Row>>((resolve, reject) => {
     slot.connection.ride(fare.statement, new Passenger<Row>(ground, slot, { fare, resolve, reject }));
   });

@@ -6,6 +6,7 @@ import { readBatch } from './batch.ts';
 import type { BatchResults } from './batch-results.ts';
 import type { Bracket } from './bracket.ts';
 import {
+  ANYHOW,
   type CallOptions,
   checkLimits,
   checkStatement,
@@ -132,10 +133,10 @@ export class Scope {
   async query<Row = Record<string, unknown>>(
     text: string | Statement,
     values?: readonly unknown[],
-    options: StatementOptions = UNLIMITED,
+    options: StatementOptions = ANYHOW,
   ): Promise<QueryResult<Row>> {
     const { lane, ...limits } = checkStatement(options);
-    const given = options === UNLIMITED ? UNLIMITED : limits;
+    const given = options === ANYHOW ? UNLIMITED : limits;
     const transaction = this.#transaction();
     if (transaction !== undefined) return transaction.query<Row>(text, values, given);
     return this.single<Row>(toStatement(text, values), this.#limits(given), lane);
