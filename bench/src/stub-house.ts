@@ -47,6 +47,7 @@ class StubSeam implements Seam<StubConnection> {
     return 'none';
   }
   rest(): void {}
+  stalled(): void {}
   wake(): void {}
 }
 

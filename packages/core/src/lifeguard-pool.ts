@@ -97,8 +97,8 @@ export class LifeguardPool implements AsyncDisposable {
   }
 
   /**
-   * Runs one statement on a connection that is borrowed for it alone and goes back by itself; inside a scope or a
-   * transaction, as part of that.
+   * Runs one statement on a connection that is borrowed for it and goes back by itself; inside a scope or a transaction, as
+   * part of that. Plain reads that are quick may share one (`lane`).
    *
    * Where the connection was lost before anything was sent, the statement is sent on another one, three in all; what may
    * have run is never sent again. `timeoutMillis` and `signal` end all of it together: the line, a dial, the

@@ -91,12 +91,12 @@ export interface PoolOptions {
    */
   readonly selfDeadlock?: 'allow' | 'warn' | 'throw' | undefined;
   /**
-   * Plain reads that stand for themselves share a few of the connections, several on each at a time, and wait for each
-   * other there and not in the line. `false`: each statement has a connection to itself. @default true @pg false
+   * Plain reads that stand for themselves and are known to be quick share a few of the connections, several on each at a
+   * time. Not where `resetOnRelease` is `always`. `false`: each statement has a connection to itself. @default true @pg false
    */
   readonly lane?: boolean | undefined;
   /**
-   * `auto`: a text is prepared on a connection from its fifth use in the pool on, and planned no more. `false`: only
+   * `auto`: a text is prepared on a connection from its fifth use in the pool on, and parsed no more. `false`: only
    * statements that have a `name`. @limits "auto" or false @default 'auto' @pg false
    */
   readonly prepare?: 'auto' | false | undefined;

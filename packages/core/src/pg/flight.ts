@@ -22,6 +22,8 @@ export interface Flight {
   failed(error: unknown): void;
   /** ReadyForQuery has been read. The server took at least so long for it, as far as can be told. */
   landed(ownMillis: number): void;
+  /** It is late: the server has been at it for at least so long. */
+  late(ownMillis: number): void;
   /** The connection is lost. `error` says whether the server may have it. */
   lost(error: unknown): void;
 }

@@ -24,7 +24,7 @@ export class PgConnection implements Airport {
   readonly #scripts: Scripts;
   readonly #repertoire: Repertoire;
   readonly #departures: Departures;
-  readonly #pipeline: Pipeline;
+  readonly pipeline: Pipeline;
   readonly #onLost: (error: unknown) => void;
   #state: ConnectionState = READY;
   readonly #farewell = new SessionEnd();
@@ -40,7 +40,7 @@ export class PgConnection implements Airport {
     this.#onLost = onLost;
     this.#repertoire = new Repertoire(client.connection, scripts);
     this.#departures = new Departures(this, scripts, this.#repertoire);
-    this.#pipeline = new Pipeline(client, {
+    this.pipeline = new Pipeline(client, {
       roundTripMillis: () => scripts.roundTripMillis,
       emptied: () => {
         if (this.#state.kind === 'running') this.#move(READY);
@@ -89,10 +89,9 @@ export class PgConnection implements Airport {
     });
   }
 
-  /** One among others that share the connection, of which nothing stays in the session. */
+  /** One among others that share the connection: none is in a block, and nothing of them stays in the session. */
   ride(statement: Statement, receiver: Receiver): void {
     if (!this.#isOpen()) return receiver.lost(this.loss);
-    // Nothing on a lane is in a block.
     this.session.writes('none');
     try {
       this.#send(this.#departures.solo(statement, receiver), 'soon');
@@ -156,7 +155,7 @@ export class PgConnection implements Airport {
   /** It is about to be closed. Those who share it are told at once; one who has it alone may hear how its statement ends. */
   forsake(): void {
     if (this.#state.kind !== 'running' || this.#state.what !== 'riders') return;
-    this.#pipeline.forsake(connectionLost('may-have-run', new Error(CLOSED)));
+    this.pipeline.forsake(connectionLost('may-have-run', new Error(CLOSED)));
   }
 
   cutOff(): void {
@@ -194,9 +193,9 @@ export class PgConnection implements Airport {
     });
     this.client.on('drain', () => this.#drained());
     this.client.once('end', () => this.#closed());
-    connection.on('parseComplete', () => this.#pipeline.parsed());
-    connection.on('bindComplete', () => this.#pipeline.bound());
-    connection.on('noData', () => this.#pipeline.noData());
+    connection.on('parseComplete', () => this.pipeline.parsed());
+    connection.on('bindComplete', () => this.pipeline.bound());
+    connection.on('noData', () => this.pipeline.noData());
     connection.on('errorMessage', (error) => this.#overheard(error));
     connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
       this.session.reports(parameterName, parameterValue);
@@ -241,9 +240,9 @@ export class PgConnection implements Airport {
     const what = when === 'soon' ? 'riders' : 'flights';
     if (this.#state.kind === 'ready') this.#move({ kind: 'running', what, over: undefined });
     try {
-      this.#pipeline.send(flight, when);
+      this.pipeline.send(flight, when);
     } catch (error) {
-      if (this.#pipeline.length === 0) this.#move(READY);
+      if (this.pipeline.length === 0) this.#move(READY);
       throw error;
     }
   }
@@ -261,7 +260,7 @@ export class PgConnection implements Airport {
   #drained(): void {
     const state = this.#state;
     if (state.kind !== 'running') return;
-    if (typeof state.what !== 'object') return this.#pipeline.drained();
+    if (typeof state.what !== 'object') return this.pipeline.drained();
     this.#move(READY);
     state.what.resolve();
   }
@@ -291,11 +290,10 @@ export class PgConnection implements Airport {
   #fail(state: ConnectionState, error: unknown): void {
     if (state.kind !== 'running') return;
     const { what } = state;
-    const isLent = typeof what === 'object';
-    const failure = isLent ? this.#lastFailure : this.#pipeline.failure;
+    const failure = typeof what === 'object' ? this.#lastFailure : this.pipeline.failure;
     const lost = connectionLost('may-have-run', this.#farewell.lastWords ?? failure ?? error);
-    if (isLent) what.reject(lost);
-    else this.#pipeline.lose(lost, connectionLost('nothing-sent', error));
+    if (typeof what === 'object') what.reject(lost);
+    else this.pipeline.lose(lost, connectionLost('nothing-sent', error));
   }
 }
 

@@ -96,6 +96,11 @@ export class Pipeline {
     for (const flight of pending) flight?.lost(error);
   }
 
+  /** Nothing has been answered for long. */
+  stalled(): void {
+    this.#flights[this.#head]?.late(this.#ownMillis(idleMillis()));
+  }
+
   /** What the flight that is being answered was told, while its ReadyForQuery has not come. */
   get failure(): unknown {
     return this.#failure?.error;
@@ -167,7 +172,9 @@ export class Pipeline {
   }
 
   #landed(flight: Flight): void {
-    const ownMillis = this.#ownMillis();
+    const now = idleMillis();
+    const ownMillis = this.#ownMillis(now);
+    this.#turnIdle = now;
     this.#flights[this.#head] = undefined;
     this.#head += 1;
     this.#failure = undefined;
@@ -188,10 +195,8 @@ export class Pipeline {
    * Since it had come to the server, and that had answered the one before it. Only while we waited for input, the answer was
    * not there for sure: while we were busy, it may have lain in the socket.
    */
-  #ownMillis(): number {
-    const now = idleMillis();
+  #ownMillis(now: number): number {
     const began = Math.max(this.#turnIdle, (this.#sentIdle[this.#head] ?? now) + this.#ends.roundTripMillis());
-    this.#turnIdle = now;
     return Math.max(0, now - began);
   }
 
@@ -237,6 +242,7 @@ class Nobodys implements Flight {
   empty(): void {}
   failed(): void {}
   landed(): void {}
+  late(): void {}
   lost(): void {}
 }
 

@@ -32,6 +32,8 @@ export class PostgresSeam implements Seam<PgConnection> {
   readonly #pooler: Pooler;
   readonly #cancels: Cancels;
   readonly #side: SideConnection;
+  /** How the server reads plain strings: where backslashes count, words in them cannot be told from words outside. */
+  #strings: 'standard' | 'with backslashes' = 'standard';
   readonly #resolver: Resolver;
 
   constructor(settings: Settings, Client: PgClientClass, { clock, warnings }: { clock: Clock; warnings: Warnings }) {
@@ -52,6 +54,7 @@ export class PostgresSeam implements Seam<PgConnection> {
 
   async introduce(connection: PgConnection): Promise<void> {
     await this.#pooler.inspect(connection, this.#startup);
+    if (connection.session.readsBackslashes) this.#strings = 'with backslashes';
     await this.#greet(connection);
   }
 
@@ -126,9 +129,9 @@ export class PostgresSeam implements Seam<PgConnection> {
     return this.#startup.wanted;
   }
 
-  /** Whether a session is ours for as long as its connection lives. */
-  get keepsSessions(): boolean {
-    return this.#pooler.keepsSessions;
+  /** Whether statements may share a connection: it is ours for as long as it lives, and their words can be believed. */
+  get mayShare(): boolean {
+    return this.#pooler.keepsSessions && this.#strings === 'standard';
   }
 
   get reset(): Reset {
@@ -165,6 +168,10 @@ export class PostgresSeam implements Seam<PgConnection> {
     if (isShutdown(reason)) return 'suspect';
     if (!isReadOnlyRefusal(reason)) return 'none';
     return connection.session.isReadOnlyByWish ? 'none' : 'stale';
+  }
+
+  stalled(connection: PgConnection): void {
+    connection.pipeline.stalled();
   }
 
   rest(connection: PgConnection): void {

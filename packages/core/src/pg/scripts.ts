@@ -38,12 +38,18 @@ export class Script {
   /** How long the server took for it. One that turns out slow must prove itself, and for longer each time. */
   took(millis: number): void {
     this.#meanMillis += SMOOTHING * (Math.max(0, millis) - this.#meanMillis);
-    if (this.#meanMillis > SLOW_MILLIS) {
-      if (this.isQuick) this.#sentence = Math.min(LONGEST_PROBATION, this.#sentence * 2);
-      this.#probation = this.#sentence;
-    } else if (!this.isQuick) {
-      this.#probation -= 1;
-    }
+    if (this.#meanMillis > SLOW_MILLIS) this.#convict();
+    else if (!this.isQuick) this.#probation -= 1;
+  }
+
+  /** It runs, and has done so for that long. */
+  lasts(millis: number): void {
+    if (millis > LATE_MILLIS) this.#convict();
+  }
+
+  #convict(): void {
+    if (this.isQuick) this.#sentence = Math.min(LONGEST_PROBATION, this.#sentence * 2);
+    this.#probation = this.#sentence;
   }
 }
 
@@ -107,6 +113,7 @@ const GENERATION = 512;
 const SMOOTHING = 0.08;
 /** Whoever shares a connection with it waits for that long too. */
 const SLOW_MILLIS = 3.5;
+const LATE_MILLIS = 10;
 /** One that nobody knows might make those wait who came with it. */
 const UNKNOWN = 2;
 const DISBELIEF = 0.2;

@@ -22,8 +22,8 @@ export class ServerFacts {
     return this.#seam.wanted;
   }
 
-  get keepsSessions(): boolean {
-    return this.#seam.keepsSessions;
+  get mayShare(): boolean {
+    return this.#seam.mayShare;
   }
 
   read(text: string): SqlReading {

@@ -44,6 +44,11 @@ export class Session {
     this.#reported.set(name, value);
   }
 
+  /** https://www.postgresql.org/docs/current/runtime-config-compatible.html#GUC-STANDARD-CONFORMING-STRINGS */
+  get readsBackslashes(): boolean {
+    return this.#reported.get('standard_conforming_strings') === 'off';
+  }
+
   /** It is now as it is meant to be: what was set so far is no dirt. */
   settleIn(): void {
     this.#dirt = 'none';

@@ -80,6 +80,10 @@ export class SimpleQuery implements Flight {
     this.#receiver.answered(result as Answer);
   }
 
+  late(): void {
+    // Nobody else waits for it.
+  }
+
   lost(error: unknown): void {
     this.#receiver.lost(error);
   }

@@ -63,6 +63,11 @@ export class Solo extends Step implements Flight {
     else if (!this.#airport.retakes(this)) this.receiver.failed(failure.error);
   }
 
+  /** The others are not to wait for the end of it before they are told. */
+  late(ownMillis: number): void {
+    this.#script.lasts(ownMillis);
+  }
+
   lost(error: unknown): void {
     this.receiver.lost(error);
   }

@@ -111,6 +111,10 @@ export class SyncGroup implements Flight {
     this.#receiver.landed({ results: results as QueryResult<never>[], failure, unread: this.#unread });
   }
 
+  late(): void {
+    // Nobody else waits for it.
+  }
+
   lost(error: unknown): void {
     this.#receiver.lost(error);
   }

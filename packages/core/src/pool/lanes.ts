@@ -231,7 +231,11 @@ export class Lanes<Connection> {
     let fewest = DEPTH;
     for (const slot of this.#open) {
       const lane = laneOf(slot);
-      if (lane.places >= fewest || slot === this.#yielding || isStalled(lane, now)) continue;
+      if (isStalled(lane, now)) {
+        this.#fittings.seam.stalled(lane.connection);
+        continue;
+      }
+      if (lane.places >= fewest || slot === this.#yielding) continue;
       if (lane.places === 0 && among !== 'all') continue;
       best = slot;
       fewest = lane.places;

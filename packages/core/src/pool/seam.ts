@@ -33,6 +33,8 @@ export interface Seam<Connection> {
   isPermanent(error: unknown): boolean;
   /** What an error on this connection says about the others. */
   contagion(connection: Connection, error: unknown): Contagion;
+  /** What runs on a lane has not been answered for long: whatever it is, it is to have a connection to itself from now on. */
+  stalled(connection: Connection): void;
   /** An idle connection need not keep the process alive. */
   rest(connection: Connection): void;
   wake(connection: Connection): void;

@@ -4,7 +4,7 @@ import { Owner, type Priority } from '../pool/waiters.ts';
 
 /** How a single call wants to be treated. Every part may be absent, and an unknown one is refused. */
 export interface CallOptions {
-  /** Gives up with `ERR_LIFEGUARD_ABORTED`: in the line, or while the statement runs, which is then cancelled on the server. */
+  /** Gives up with `ERR_LIFEGUARD_ABORTED`: in the line, or while the statement runs, which is then cancelled on the server; one that shares its connection runs to its end. */
   readonly signal?: AbortSignal | undefined;
   /** Time limit of the whole call, in milliseconds, above 0; then `ERR_LIFEGUARD_DEADLINE`. For a lease: of the wait for it. @default none; the line by `acquireTimeoutMillis`, the statement by the server's `statementTimeoutMillis` */
   readonly timeoutMillis?: number | undefined;
@@ -16,7 +16,8 @@ export interface CallOptions {
   readonly priority?: Priority | undefined;
   /**
    * Whether it may share a connection with others. `true`: also where its text does not show that it only reads, takes no
-   * locks and is quick, and a caller knows that it is harmless. `false`: never. @default as the pool's option `lane` and the text say
+   * locks and is quick, and a caller knows that it is harmless; where it cannot share, it has one to itself all the same.
+   * `false`: never. @default as the pool's option `lane` and the text say
    */
   readonly lane?: boolean | undefined;
   /** The unit of work that asks: once it was given a connection, it goes ahead of newcomers, and is not shed. @default none */

@@ -20,8 +20,8 @@ export interface Server {
   failureOf(error: unknown, phase: Phase): Failure;
   /** What is known of a text. */
   scriptOf(text: string): Script;
-  /** Whether a session is ours for as long as its connection lives. */
-  readonly keepsSessions: boolean;
+  /** Whether statements may share a connection at all. */
+  readonly mayShare: boolean;
   /** Whether a user may ask for a retry after this SQLSTATE. */
   mayBeAsked(code: string): boolean;
   /** Limits that the server keeps without being told, and those that were meant to be kept, by its own names. */

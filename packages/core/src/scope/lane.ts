@@ -20,7 +20,7 @@ export function shareable(ground: Ground, text: string, plan: SinglePlan): Scrip
   if (lane === false || group !== undefined || isBound(plan) || text.length > LONGEST) return undefined;
   const script = ground.server.scriptOf(text);
   const isFit = lane === true ? isHarmless(script.reading) : script.reading.isPlainRead;
-  if (!isFit || !ground.server.keepsSessions || armedMillis(ground, plan.limits) !== undefined) return undefined;
+  if (!isFit || !ground.server.mayShare || armedMillis(ground, plan.limits) !== undefined) return undefined;
   return ground.ambient.some((work) => work instanceof OpenTransaction) ? undefined : script;
 }
 

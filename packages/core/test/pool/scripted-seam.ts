@@ -122,6 +122,9 @@ export class ScriptedSeam implements Seam<ScriptedConnection> {
     connection.bearing = 'resting';
   }
 
+  /** Nothing runs on a scripted one. */
+  stalled(): void {}
+
   wake(connection: ScriptedConnection): void {
     connection.bearing = 'lent';
   }
