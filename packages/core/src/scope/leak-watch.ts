@@ -132,6 +132,6 @@ function placeOf(stack: string | undefined): string {
     : `It was taken at\n${stack}`;
 }
 
-const SAMPLE = 64;
+const SAMPLE = 256;
 const MAX_SUSPECTS = 100;
 const MAX_TEXT = 500;
