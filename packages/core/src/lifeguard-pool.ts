@@ -66,7 +66,9 @@ export class LifeguardPool implements AsyncDisposable {
       endTheSilent(this.#pool.leased(), now, limitMillis);
       endSilentLanes(this.#pool, now, limitMillis);
     };
-    this.#pool = new Pool({ settings: { ...settings, lanes: settings.lane }, seam, clock }, tick);
+    // Nobody would put the session back between those who share it.
+    const lane = settings.lane && settings.resetOnRelease !== 'always';
+    this.#pool = new Pool({ settings: { ...settings, lanes: lane }, seam, clock }, tick);
     const wheel = new DeadlineWheel(clock);
     const patience: Ground['patience'] = (awaited, limits) => withPatience(awaited, limits, { wheel, clock });
     this.#tokens = new SpentTokens((tokens, timeoutMillis) =>
@@ -81,8 +83,7 @@ export class LifeguardPool implements AsyncDisposable {
       budget: new RetryBudget(),
       counts: new Counts(),
       acquireTimeoutMillis: settings.acquireTimeoutMillis,
-      // Nobody would put the session back between those who share it.
-      lane: settings.lane && settings.resetOnRelease !== 'always',
+      lane,
       selfDeadlock: settings.selfDeadlock,
       wheel,
       patience,

@@ -61,9 +61,11 @@ export class Line<Connection> implements WaiterEnds<Connection> {
     return oldest === undefined ? undefined : now - oldest.since;
   }
 
-  /** The same of those who want a connection to themselves. */
+  /** The same of those who want a connection to themselves, and whom nothing else keeps waiting. */
   oldestWaitAlone(now: number): number | undefined {
-    const oldest = this.#waiters.oldest('the others');
+    const lacksConnection = (section: Section): boolean =>
+      section !== SHARING && (section === undefined || this.#around.roomOf(section) > 0);
+    const oldest = this.#waiters.oldest(lacksConnection);
     return oldest === undefined ? undefined : now - oldest.since;
   }
 

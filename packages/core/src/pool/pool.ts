@@ -99,9 +99,9 @@ export class Pool<Connection> {
   alight(slot: Slot<Connection>): void {
     const now = this.#fittings.clock.now();
     const isFree = this.#stock.lanes.alight(slot, now);
-    if (this.#line.length === 0) return;
-    this.#stock.lanes.mindOthers(this.#line.oldestWaitAlone(now), now);
-    if (isFree || this.#line.sharing > 0) this.#dispatch(now);
+    const { length } = this.#line;
+    this.#stock.lanes.mindOthers(length === 0 ? undefined : this.#line.oldestWaitAlone(now), now);
+    if (length > 0 && (isFree || this.#line.sharing > 0)) this.#dispatch(now);
   }
 
   /** A connection, or for those who share a place on a lane (the slot's state says which), or the reason why not. */

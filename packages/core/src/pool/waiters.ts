@@ -229,11 +229,11 @@ export class Waiters<Connection> {
   }
 
   /** The one who has stood here for the longest time. */
-  oldest(among: 'all' | 'the others' = 'all'): Waiter<Connection> | undefined {
+  oldest(isMeant: (section: Section) => boolean = () => true): Waiter<Connection> | undefined {
     if (this.#length === 0) return undefined;
     let oldest: Waiter<Connection> | undefined;
     for (const [section, queues] of this.#sections) {
-      if (section === SHARING && among !== 'all') continue;
+      if (!isMeant(section)) continue;
       for (const { head } of queues) {
         if (head !== undefined && (oldest === undefined || head.ticket < oldest.ticket)) oldest = head;
       }

@@ -47,8 +47,8 @@ export class Desk {
     const current = this.#ground.ambient.current();
     if (current !== undefined) return current.batch<Rows>(given, limitsOf(options));
     const statements = readBatch(given, this.#ground.server);
-    refuseLane(options, 'batch()');
     const plan = this.#plan(options);
+    refuseLane(plan.call, 'batch()');
     return statements.length === 0 ? ([] as never) : batch<Rows>(this.#ground, statements, plan);
   }
 
@@ -60,12 +60,12 @@ export class Desk {
   }
 
   async lease(options: CallOptions): Promise<Lease> {
-    refuseLane(options, 'lease()');
     const current = this.#ground.ambient.current();
     const transaction = current instanceof OpenTransaction ? current : undefined;
     const scope = current instanceof Scope ? current : transaction?.scope;
     if (scope !== undefined) return scope.lease(limitsOf(options));
     const { call } = this.#plan(options);
+    refuseLane(call, 'lease()');
     const owner = call.owner ?? transaction?.level.bracket.plan.owner;
     const { signal, deadline } = within(transaction?.limits ?? NO_LIMITS, call, this.#ground.clock);
     const hold = new Hold(this.#ground.house, { ...call, owner, signal }, { kind: 'lease', deadline });
