@@ -241,5 +241,5 @@ function isPlannable(head: Tokens): boolean {
 }
 
 function isTarget(verb: string | undefined): boolean {
-  return verb === 'INSERT' || verb === 'MERGE' || verb === '.';
+  return verb === 'INSERT' || verb === 'MERGE';
 }

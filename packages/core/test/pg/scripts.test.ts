@@ -84,16 +84,38 @@ describe('what is known of texts', () => {
 });
 
 describe('the time that a text takes', () => {
-  test('lets it wait for others from the beginning, and not after one that was slow', () => {
+  test('lets it ride with others when it was short twice, and not after one that was long', () => {
     const script = new Scripts(() => true).of('select 1');
-    expect(script.isQuick).toBe(true);
-    for (let use = 0; use < 100; use += 1) script.took(1);
+    const quick = [script.isQuick];
+    for (let use = 0; use < 100; use += 1) {
+      script.took(1);
+      if (use < 3) quick.push(script.isQuick);
+    }
+    expect(quick).toEqual([false, false, true, true]);
     script.took(50);
+    expect(script.isQuick).toBe(false);
+  });
+
+  test('is not waited for where it lasts', () => {
+    const script = new Scripts(() => true).of('select 1');
+    for (let use = 0; use < 100; use += 1) script.took(1);
+    script.lasts(5);
+    expect(script.isQuick).toBe(true);
+    script.lasts(15);
+    expect(script.isQuick).toBe(false);
+  });
+
+  test('that was long at once lets it ride later than that of one that nobody knew', () => {
+    const script = new Scripts(() => true).of('select 1');
+    script.took(1);
+    script.took(200);
+    for (let use = 0; use < 3; use += 1) script.took(1);
     expect(script.isQuick).toBe(false);
   });
 
   test('must be short for longer each time that it was slow again', () => {
     const script = new Scripts(() => true).of('select 1');
+    for (let use = 0; use < 2; use += 1) script.took(0.1);
     const proofs = Array.from({ length: 4 }, () => {
       script.took(200);
       let uses = 0;

@@ -170,7 +170,7 @@ export const PLAIN: readonly Group[] = [
     [
       'select relname from pg_class join pg_catalog.pg_namespace n on n.oid = relnamespace where pg_class.relkind = $1',
       'select table_name from information_schema.tables where table_schema = $1',
-      'select pg_catalog.pg_class.relname from pg_catalog.pg_class limit 1',
+      'select pg_class.relname from pg_catalog.pg_class limit 1',
     ],
   ],
 ];
@@ -235,6 +235,10 @@ export const NOT_PLAIN: readonly Group[] = [
       'select 1 as a into t',
       'select * into table t from users',
       'with a as (select 1 as x) select * into t from a',
+      'select 1. into t',
+      'select 10_0. into t',
+      'select 1e1, .5, 2. into unlogged t',
+      'select 0x1f, 1. into temp t from users',
     ],
   ],
   [
@@ -284,6 +288,13 @@ export const NOT_PLAIN: readonly Group[] = [
       'select pg_sleep(1)',
       'select pg_catalog.pg_sleep(1)',
       'select "pg_sleep"(1)',
+      'select pg_catalog.pg_class.relname from pg_catalog.pg_class limit 1', // the price of the next ones
+      'select pg_catalog.pg_advisory_lock from generate_series(7, 7) pg_catalog',
+      'select "pg_catalog".pg_sleep from generate_series(7, 7) as "pg_catalog"',
+      'select "pg_catalog"."pg_terminate_backend" from generate_series(7, 7) "pg_catalog"',
+      'select 1 from generate_series(7, 7) pg_catalog where pg_catalog.setseed is null',
+      'select id, pg_catalog.nextval from (select 1 as id, 2) pg_catalog',
+      'select lower(pg_catalog.lo_creat) from generate_series(7, 7) pg_catalog',
       'select pg_advisory_lock(1)',
       'select pg_advisory_xact_lock(1)',
       'select pg_try_advisory_xact_lock(1)',
@@ -343,6 +354,8 @@ export const NOT_PLANNABLE: readonly string[] = [
   '',
   'select 1; select 2',
   'select 1 into t',
+  'select 1. into t',
+  'select 10_0. into unlogged t',
   'with a as (select 1 as x) select * into t from a',
   'explain select 1',
   'begin',

@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
+import { Owner } from '../../src/pool/waiters.ts';
 import { slow } from './gate.ts';
 import { type Caller, Rig, type RigOptions } from './rig.ts';
 
 const SHARING = { shares: true } as const;
+/** Once he was served he is not shed, so that his line may stand for ever. */
+const UNIT = { owner: new Owner() } as const;
 
 describe('callers who share', () => {
   test('get a place or a connection, and can tell which', async () => {
@@ -150,18 +153,18 @@ describe('the line of those who share', () => {
 
   test('is not overloaded by bursts, although the other one never ends', async () => {
     const rig = await standingLine({ overload: { targetWaitMillis: 20, intervalMillis: 50 }, acquireTimeoutMillis: 0 });
-    rig.ask('alone');
+    rig.ask('alone', UNIT);
     for (let burst = 0; burst < 2; burst += 1) {
       rig.ask('sharer', SHARING);
-      await rig.clock.advance(30);
+      await oneFurther(rig, 30);
       rig.giveBack(rider(rig));
-      await rig.clock.advance(25);
+      await oneFurther(rig, 25);
     }
     rig.ask('sharer', SHARING);
-    await rig.clock.advance(22);
-    rig.ask('newcomer', SHARING);
+    await oneFurther(rig, 22);
+    const newcomer = rig.ask('newcomer', SHARING);
     await rig.clock.settle();
-    expect(rig.callers.at(-1)?.state).toBe('waiting');
+    expect([newcomer.state, rig.pool.snapshot().lanes]).toEqual(['waiting', 1]);
   });
 
   test('is served when the last one lets go of the lane that has stalled', async () => {
@@ -211,6 +214,14 @@ async function standingLine(options: RigOptions): Promise<Rig> {
   rig.giveBack(rig.callers[0] as never);
   rig.boardMany(64);
   return rig;
+}
+
+/** The line of those who want a connection alone moves on by one, and does not get shorter. */
+async function oneFurther(rig: Rig, millis: number): Promise<void> {
+  await rig.clock.advance(millis);
+  rig.ask('alone', UNIT);
+  rig.giveBack(rig.callers.find(({ got, state }) => got === 'lease' && state === 'served') as Caller);
+  await rig.clock.settle();
 }
 
 /** One of those who have a place. */

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { passes, startProxy, waitUntil } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test } from '@lifeguard/testkit/vitest';
-import { errorOf, openPool, outcomesOf } from './rig.ts';
+import type { PoolOptions } from '../../src/index.ts';
+import { HELD, heldBackend, hold, lanePool } from './lanes-rig.ts';
+import { accidents, errorOf, openPool, outcomesOf } from './rig.ts';
 
 describe('close()', () => {
   test('waits for what is lent and takes no new work', async ({ database }) => {
@@ -84,6 +86,43 @@ describe('close()', () => {
       await pool.ready();
     }
     expect(await database.backends()).toEqual([]);
+  });
+});
+
+/** What is said goodbye to while its statement runs, and no cancel gets through: `lane` says how it was asked. */
+const GOODBYES: readonly (readonly [string, PoolOptions, boolean, 'gives up' | 'closes the pool'])[] = [
+  ['was given up behind a pooler that drops cancels', { pooler: 'rds-proxy' }, false, 'gives up'],
+  [
+    'ran when its pool was closed behind a pooler that drops cancels',
+    { pooler: 'rds-proxy' },
+    false,
+    'closes the pool',
+  ],
+  ['was given up while nothing new gets through', {}, false, 'gives up'],
+  ['ran when its pool was closed while nothing new gets through', {}, false, 'closes the pool'],
+  ['shared its connection when its pool was closed', {}, true, 'closes the pool'],
+];
+
+describe('an answer that comes after goodbye', () => {
+  test.for(GOODBYES)("is nobody's: that to a statement that %s", async ([, options, lane, end], { database }) => {
+    const proxy = await startProxy(database.connection);
+    onTestFinished(() => proxy.close());
+    const seen = accidents();
+    const pool = await lanePool(database, proxy.connection(), { ...options, closeTimeoutMillis: 10_000 });
+    const letGo = await hold(database.connection);
+    const caller = new AbortController();
+    const asked = outcomesOf([pool.query(HELD, [], { lane, signal: caller.signal })]);
+    await heldBackend(database);
+    proxy.refuse();
+    if (end === 'gives up') caller.abort();
+    const closed = end === 'gives up' ? undefined : pool.close({ graceMillis: 0 });
+    expect(await asked).toEqual([end === 'gives up' ? 'ERR_LIFEGUARD_ABORTED' : 'ERR_LIFEGUARD_POOL_CLOSED']);
+    const { bytes } = proxy.counts().toClient;
+    await letGo();
+    await waitUntil(() => proxy.counts().toClient.bytes > bytes, { what: 'the answer' });
+    await waitUntil(() => proxy.counts().open === 0 && pool.snapshot().size === 0, { what: 'the end' });
+    await closed;
+    expect([seen, pool.snapshot()]).toMatchObject([[], { onLanes: 0, leased: 0, size: 0 }]);
   });
 });
 

@@ -7,7 +7,7 @@
  */
 export const EXPECTED: string = `
                                           trips  packets   writes     sent received   timers promises  messages
-a new text                                    1        1        1       78       75        0        1  1P 1B 1D 1E 1S
+a new text                                    1        1        1       78       75        0        4  1P 1B 1D 1E 1S
 a known text                                  1        1        1       56       37        0        1  1B 1E 1S
 a text without values                         1        1        1       51       37        0        1  1B 1E 1S
 a statement with a time limit                 1        1        1      131       69        0       13  2B 2E 1S

@@ -149,6 +149,22 @@ describe('a write that is refused because the server only reads', () => {
     expect(await pidOf(pool)).not.toBe(before);
   });
 
+  test('retires the generation on a lane too, whatever a lease has done there before', async ({ server }) => {
+    const standby = await startStandby(server);
+    onTestFinished(() => standby.stop());
+    await server.query('create table if not exists written (x int)');
+    await standby.replayed();
+    const pool = openPool(standby.connection(), { max: 2 });
+    await pool.query('select 1');
+    const lease = await pool.lease();
+    for (const text of ['begin', 'select 1', 'commit']) await lease.query(text);
+    await lease.release();
+    const invalidated = listen('lifeguard:pool:invalidated', pool);
+    timePasses(5_000);
+    expect(await errorOf(pool.query(WRITE, [], { lane: true }))).toMatchObject({ code: '25006' });
+    expect([invalidated, pool.snapshot()]).toMatchObject([[{ reason: 'stale' }], { boarded: 1, opened: 1 }]);
+  });
+
   const WISHES: Readonly<Record<string, (pool: LifeguardPool) => Promise<unknown>>> = {
     'in a transaction that was opened read-only': async (pool) => {
       await using lease = await pool.lease();

@@ -71,9 +71,9 @@ export const QUESTIONS: readonly Question[] = [
     },
   },
   {
-    // No two of these texts are alike: they are never prepared, and push others out of every cache.
+    // No two of these texts are alike: nobody knows them, they are never prepared, and push others out of every cache.
     weight: 300,
-    ask: async ({ pool, tag }) => wrong(await pool.query(`select ${tag} as tag`), [{ tag }]),
+    ask: async ({ pool, tag }) => wrong(await pool.query(`select ${tag} as tag`, [], { lane: true }), [{ tag }]),
   },
   {
     weight: 300,
@@ -89,7 +89,7 @@ export const QUESTIONS: readonly Question[] = [
     weight: 500,
     ask: async ({ pool, tag, random }) => {
       const column = `c${random(400)}`;
-      return wrong(await pool.query(`select $1::int as ${column}`, [tag]), [{ [column]: tag }]);
+      return wrong(await pool.query(`select $1::int as ${column}`, [tag], { lane: true }), [{ [column]: tag }]);
     },
   },
   {
@@ -109,7 +109,8 @@ export const QUESTIONS: readonly Question[] = [
   },
   {
     weight: 100,
-    ask: async ({ pool, tag }) => `answered ${(await pool.query(`select id from nowhere_${tag}`)).rows.length}`,
+    ask: async ({ pool, tag }) =>
+      `answered ${(await pool.query(`select id from nowhere_${tag}`, [], { lane: true })).rows.length}`,
     fails: ({ code, message }, tag) => code === '42P01' && message.includes(`"nowhere_${tag}"`),
   },
   {

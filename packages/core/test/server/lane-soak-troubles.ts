@@ -13,9 +13,12 @@ export interface Victims {
 
 type Trouble = (victims: Victims) => unknown;
 
-/** One of the sessions that are the pools' own. */
-async function victimOf({ server, random }: Victims): Promise<number | undefined> {
-  const sessions = await server.backends();
+/** One of the sessions that are the pools' own: those that have just begun have no name yet, and may be anybody's. */
+async function victimOf({ server, pools, random }: Victims): Promise<number | undefined> {
+  const all = await server.backends();
+  const sessions = all.filter(({ applicationName }) =>
+    pools.some(({ name }) => applicationName.startsWith(`${name}@`)),
+  );
   return sessions[random(Math.max(1, sessions.length))]?.pid;
 }
 
@@ -40,5 +43,6 @@ export const OF_TROUBLE: ReadonlySet<string> = new Set([
   'ERR_LIFEGUARD_CONNECTION_LOST',
   'ERR_LIFEGUARD_DEADLINE',
   'ERR_LIFEGUARD_COMMIT_UNKNOWN',
+  'ERR_LIFEGUARD_UNAVAILABLE',
   '57014',
 ]);

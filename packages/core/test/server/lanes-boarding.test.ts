@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import { type CallOptions, type LifeguardPool, Owner, type QueryResult } from '../../src/index.ts';
-import { lanePool, NAME, namesOf, namesUpTo, placeOf, readMany, routesOf } from './lanes-rig.ts';
-import { errorOf, listen, openPool } from './rig.ts';
+import { hold, known, lanePool, NAME, namesOf, namesUpTo, placeOf, readMany, routesOf } from './lanes-rig.ts';
+import { errorOf, listen, openPool, outcomesOf } from './rig.ts';
 import { wiretap } from './wire.ts';
 
 const LANE = { lane: 1, own: 0 };
@@ -47,6 +47,7 @@ describe('a plain read', () => {
   test.for(PLAIN_READS)('shares a connection with others: %s', async (text, { database }) => {
     const pool = await lanePool(database, database.connection);
     const values = text.includes('$1') ? ['number 1%'] : undefined;
+    await known(pool, text, values);
     expect(await routesOf(pool, () => pool.query(text, values))).toEqual(LANE);
   });
 
@@ -190,7 +191,7 @@ describe('a pool', () => {
   }) => {
     await lanePool(database, database.connection);
     const { pool, cost } = await wiretap(database.connection, { max: 2 });
-    await pool.query(NAME, [1]);
+    await known(pool, NAME, [1]);
     expect(await cost(() => Promise.all(readMany(pool, 50)))).toMatchObject({
       trips: 1,
       sent: 1,
@@ -201,6 +202,7 @@ describe('a pool', () => {
 
   test('says of the statements on a lane which connection they share', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    await known(pool, 'select 1/0');
     const [started, ended] = [listen('lifeguard:statement:started', pool), listen('lifeguard:statement:ended', pool)];
     const leases = listen('lifeguard:lease:started', pool);
     await Promise.all([...readMany(pool, 3, { name: 'a route' }), errorOf(pool.query('select 1/0'))]);
@@ -216,8 +218,47 @@ describe('a pool', () => {
 
   test('of which nobody has asked anything opens a connection for the first who shares', async ({ database }) => {
     await lanePool(database, database.connection);
-    const pool = openPool(database.connection, { max: 2 });
-    expect(await placeOf(pool, () => namesOf(readMany(pool, 40)))).toBe('lanes');
+    const pool = openPool(database.connection, { max: 2, pooler: 'none' });
+    expect(await placeOf(pool, () => namesOf(readMany(pool, 40, { lane: true })))).toBe('lanes');
     expect(pool.snapshot()).toMatchObject({ lanes: 1, onLanes: 0, waiting: 0 });
+  });
+
+  test('that looks for a pooler shares nothing before it has done so, whoever vouches for it', async ({ database }) => {
+    await lanePool(database, database.connection);
+    const pool = openPool(database.connection, { max: 2 });
+    const read = (): Promise<unknown> => namesOf(readMany(pool, 40, { lane: true }));
+    expect(await routesOf(pool, read)).toEqual({ lane: 0, own: 40 });
+    expect(await placeOf(pool, read)).toBe('lanes');
+  });
+
+  test('that resets whatever comes back has no lanes, because nobody resets between those who share', async ({
+    database,
+  }) => {
+    const pool = await lanePool(database, database.connection, { resetOnRelease: 'always' });
+    const work = (): Promise<unknown> => Promise.all([pool.query(NAME, [1]), pool.query(NAME, [1], { lane: true })]);
+    expect(await routesOf(pool, work)).toEqual({ lane: 0, own: 2 });
+  });
+});
+
+describe('a text that nobody knows', () => {
+  test('shares when it has been quick twice', async ({ database }) => {
+    const pool = await lanePool(database, database.connection);
+    const routes = [];
+    for (let use = 0; use < 3; use += 1) routes.push(await routesOf(pool, () => pool.query('select 7 as it')));
+    expect(routes).toEqual([OWN, OWN, LANE]);
+  });
+
+  test('does not stand behind others of its kind, which may be slow', async ({ database }) => {
+    const pool = await lanePool(database, database.connection, { max: 8 });
+    const letGo = await hold(database.connection);
+    const asked = [1, 2, 3, 4].map((id) => pool.query(`select id from held where id = ${id}`));
+    const backends = await database.waitFor(
+      'all of them to wait for the lock side by side',
+      (all) => all.filter(({ waitEvent }) => waitEvent === 'relation').length === 4,
+    );
+    expect(backends.length).toBeGreaterThan(4);
+    expect(pool.snapshot()).toMatchObject({ onLanes: 0, leased: 4 });
+    await letGo();
+    expect(await outcomesOf(asked)).toEqual(Array(4).fill('ok'));
   });
 });

@@ -128,7 +128,9 @@ describe('a pool that is resized', () => {
 
   test('to a single connection has no lanes, and gets them back', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    const reads = readMany(pool, 5);
     pool.resize({ max: 1 });
+    expect(await namesOf(reads)).toEqual(namesUpTo(5));
     expect(await routesOf(pool, () => namesOf(readMany(pool, 5)))).toEqual({ lane: 0, own: 5 });
     pool.resize({ max: 2 });
     expect(await placeOf(pool, () => namesOf(readMany(pool, 5)))).toBe('lanes');
@@ -198,5 +200,26 @@ describe('a transaction', () => {
     expect(await readers.stop()).toBeGreaterThanOrEqual(1_000);
     expect(await database.query("select count(*)::int as n from notes where body = 'seen'")).toEqual([{ n: 20 }]);
     expect(await mostBackends(database, 1)).toBeLessThanOrEqual(2);
+  });
+
+  test('is served beside readers who never pause, also while all other connections are leased', async ({
+    database,
+  }) => {
+    const pool = await lanePool(database, database.connection, { maxWaiting: 2_000, overload: false });
+    const report = await pool.lease();
+    const readers = readOn(pool, 200);
+    const turns = [1, 2, 3].map((id) => pool.transaction((tx) => tx.query('select $1::int', [id])));
+    expect(await outcomesOf(turns)).toEqual(['ok', 'ok', 'ok']);
+    await report.release();
+    expect(await readers.stop()).toBeGreaterThanOrEqual(200);
+  });
+
+  test('finds as many connections as the pool may have, whoever reads', async ({ database }) => {
+    const pool = await lanePool(database, database.connection, { max: 8, maxWaiting: 2_000, overload: false });
+    const readers = readOn(pool, 200);
+    const leases = await Promise.all(Array.from({ length: 8 }, () => pool.lease()));
+    expect(pool.snapshot()).toMatchObject({ leased: 8, lanes: 0 });
+    await Promise.all(leases.map((lease) => lease.release()));
+    expect(await readers.stop()).toBeGreaterThanOrEqual(200);
   });
 });

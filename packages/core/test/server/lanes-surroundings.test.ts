@@ -2,12 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Database, missing, startPgBouncer, startPostgres, startProxy, waitUntil } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test } from '@lifeguard/testkit/vitest';
 import type { LifeguardPool } from '../../src/index.ts';
-import { HELD, hold, lanePool, NAME, namesOf, namesUpTo, placeOf, readMany } from './lanes-rig.ts';
+import { HELD, hold, known, lanePool, NAME, namesOf, namesUpTo, placeOf, readMany } from './lanes-rig.ts';
 import { errorOf, listen, Notes, outcomesOf } from './rig.ts';
 
 describe('the async context of a caller', () => {
   test('is his own after his answer, his error, and his wait in the line', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    await known(pool, 'select 1 / 0');
     const requests = new AsyncLocalStorage<number>();
     const callers = Array.from({ length: 300 }, (_, caller) =>
       requests.run(caller, async () => {
@@ -51,6 +52,7 @@ describe('the async context of a caller', () => {
 
   test('is kept by nobody when his request is over, while his lane lives on', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    await known(pool, 'select 1 / 0');
     const stores = await Promise.all(Array.from({ length: 20 }, (_, request) => requestOn(pool, request)));
     const areGone = (): boolean => {
       globalThis.gc?.();
@@ -73,11 +75,21 @@ async function requestOn(pool: LifeguardPool, request: number): Promise<WeakRef<
   return new WeakRef(store);
 }
 
+describe('a server that reads backslashes in plain strings', () => {
+  test('is asked nothing on a lane, because words cannot be told from strings there', async ({ database }) => {
+    const options = '-c standard_conforming_strings=off';
+    const pool = await lanePool(database, { ...database.connection, options });
+    expect(await placeOf(pool, () => namesOf(readMany(pool, 20)))).toBe('own');
+    expect(await placeOf(pool, () => namesOf(readMany(pool, 20, { lane: true })))).toBe('own');
+  });
+});
+
 describe.skipIf(missing('openssl'))('over TLS', () => {
   test('statements share a connection, each with its own answer', async () => {
     const server = await startPostgres({ ssl: true });
     onTestFinished(() => server.stop());
     const pool = await lanePool(server, { ...server.connection(), ssl: { ca: server.certificate } });
+    await known(pool, 'select 1 / 0');
     const failing = errorOf(pool.query('select 1 / 0'));
     const long = pool.query("select repeat('x', 300000) as x", [], { lane: true });
     const reads = async (): Promise<void> => {

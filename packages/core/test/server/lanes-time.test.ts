@@ -5,6 +5,7 @@ import {
   HELD,
   heldBackend,
   hold,
+  known,
   lanePool,
   NAME,
   namesOf,
@@ -78,6 +79,7 @@ describe('a lane with a statement that takes long', () => {
 describe('a text that turns out slow', () => {
   test('has a connection to itself from its next execution on', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    await known(pool, COUNT, [1]);
     expect(await routesOf(pool, () => pool.query(COUNT, [MANY]))).toEqual({ lane: 1, own: 0 });
     const again = (): Promise<unknown> => Promise.all([1, 2, 3].map(() => pool.query(COUNT, [MANY])));
     expect(await routesOf(pool, again)).toEqual({ lane: 0, own: 3 });
@@ -87,14 +89,32 @@ describe('a text that turns out slow', () => {
 
   test('shares again when it has been quick for a while', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    await known(pool, COUNT, [1]);
     await pool.query(COUNT, [MANY]);
     const runs = await ownRunsOf(pool, () => pool.query(COUNT, [1]));
     expect(runs).toBeGreaterThanOrEqual(25);
     expect((await pool.query(COUNT, [3])).rows).toEqual([{ count: '3' }]);
   });
 
+  test.for(['auto', false] as const)(
+    'shares again without values too, where prepare is %s',
+    async (prepare, { database }) => {
+      const pool = await lanePool(database, database.connection, { prepare });
+      await database.query('create table if not exists knob (n int); truncate knob; insert into knob values (1)');
+      const text = 'select count(*) from generate_series(1, (select n from knob)) as steps';
+      await known(pool, text);
+      expect(await routesOf(pool, () => pool.query(text))).toEqual({ lane: 1, own: 0 });
+      await database.query(`update knob set n = ${MANY}`);
+      await pool.query(text);
+      expect(await routesOf(pool, () => pool.query(text))).toEqual({ lane: 0, own: 1 });
+      await database.query('update knob set n = 1');
+      expect(await ownRunsOf(pool, () => pool.query(text))).toBeGreaterThanOrEqual(25);
+    },
+  );
+
   test('is not taken for quick because its callers left before it had ended', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
+    await known(pool, COUNT, [1]);
     await pool.query(COUNT, [MANY]);
     const left = Array.from({ length: 40 }, async () => {
       const caller = new AbortController();
@@ -221,6 +241,7 @@ describe('a caller who leaves', () => {
   test('before his statement has failed is not told of it again', async ({ database }) => {
     const pool = await lanePool(database, database.connection);
     const seen = accidents();
+    await known(pool, 'select 1 / 0');
     const letGo = await hold(database.connection);
     const caller = new AbortController();
     const held = pool.query(HELD);

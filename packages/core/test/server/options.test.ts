@@ -151,6 +151,7 @@ describe('the options of a call', () => {
     { group: 'unheard of' },
     { group: '' },
     { group: 5 },
+    { lane: 'yes' },
     { name: '' },
     { name: 5 },
     { owner: {} },
@@ -164,6 +165,15 @@ describe('the options of a call', () => {
       expect(codes).toEqual(['ERR_LIFEGUARD_ARGUMENT', 'ERR_LIFEGUARD_ARGUMENT']);
     }
     expect(pool.snapshot()).toMatchObject({ acquired: 0, leased: 0, opened: 0 });
+  });
+
+  test('are refused where what they ask for always has a connection to itself', async ({ database }) => {
+    const pool = openPool(database.connection);
+    for (const lane of [true, false]) {
+      const codes = await outcomesOf([pool.lease({ lane }), pool.batch(['select 1'], { lane })]);
+      expect(codes).toEqual(['ERR_LIFEGUARD_ARGUMENT', 'ERR_LIFEGUARD_ARGUMENT']);
+    }
+    expect(pool.snapshot()).toMatchObject({ acquired: 0, opened: 0 });
   });
 
   test('are refused on a lease where the lease has said them', async ({ database }) => {
@@ -196,15 +206,18 @@ describe('the options of a call', () => {
   test('are not taken from a polluted prototype', async ({ database }) => {
     const pool = openPool(database.connection, { max: 1 });
     await pool.query('select 1'); // a dial would fall over it in Node's own code
-    const pollution = { timeoutMillis: 1, name: 'polluted', group: 'polluted', signal: AbortSignal.abort(), min: 5 };
+    const pollution = { timeoutMillis: 1, name: 'polluted', group: 'polluted', signal: AbortSignal.abort() };
+    Object.assign(pollution, { min: 5, lane: true });
     Object.assign(Object.prototype, pollution);
     onTestFinished(() => {
       for (const key of Object.keys(pollution)) delete (Object.prototype as Record<string, unknown>)[key];
     });
     const slow = 'select pg_sleep(0.02)';
     expect(await outcomesOf([pool.query(slow), pool.query(slow, [], {}), pool.ready({})])).toEqual(['ok', 'ok', 'ok']);
-    await using lease = await pool.lease({ priority: 'high' });
+    const lease = await pool.lease({ priority: 'high' });
     await lease.query(slow, [], {});
+    await lease.release();
+    expect((await pool.batch(['select 1'], {})).length).toBe(1);
     pool.resize({ max: 5 });
     expect(pool.snapshot()).toMatchObject({ min: 0, max: 5 });
     expect(Object.keys(pool.snapshot().held).sort()).toEqual(['lease', 'query']);

@@ -1,8 +1,10 @@
+import type { Database } from '@lifeguard/testkit';
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import pg from 'pg';
-import type { LifeguardPool, Queryable, Transaction } from '../../src/index.ts';
+import type { Lease, LifeguardPool, Queryable, Transaction } from '../../src/index.ts';
+import { Scripts } from '../../src/pg/scripts.ts';
 import { overhear, repeat } from './prepared-wire.ts';
-import { answerOf, errorOf, openPool } from './rig.ts';
+import { answerOf, errorOf, openPool, outcomesOf } from './rig.ts';
 
 const ALONE = { lane: false } as const;
 const ONE = { name: 'one', text: 'select 1 as it' };
@@ -123,6 +125,78 @@ describe("a user's own name", () => {
     expect((await pool.query(aged)).rows).toEqual([{ a: 1, b: null }]);
     await database.query('alter table aged drop b');
     expect(await pool.transaction(async (tx) => (await tx.query(aged)).rows)).toEqual([{ a: 1 }]);
+  });
+});
+
+interface Aged {
+  readonly pool: LifeguardPool;
+  readonly lease: Lease;
+  /** What its next use comes to. */
+  use(value: unknown): Promise<string>;
+}
+
+/** A lease whose name `aged` the server knows, for a text whose plan is out of date: so it is to be prepared anew. */
+async function staleName(database: Database): Promise<Aged> {
+  await database.query('drop table if exists aged; create table aged (a int); insert into aged values (1)');
+  const pool = openPool(database.connection, { max: 1 });
+  const lease = await pool.lease();
+  const use = async (value: unknown): Promise<string> => {
+    const statement = { name: 'aged', text: 'select * from aged where a = $1', values: [value] };
+    const [outcome] = await outcomesOf([lease.query(statement)]);
+    return outcome as string;
+  };
+  expect(await use(1)).toBe('ok');
+  await lease.query('begin');
+  await database.query('alter table aged add b int');
+  expect(await use(1)).toBe('0A000');
+  await lease.query('rollback');
+  return { pool, lease, use };
+}
+
+describe("a user's name whose plan is out of date", () => {
+  const THROWS = {
+    toPostgres: () => {
+      throw Object.assign(new Error('as planned'), { code: 'PLANNED' });
+    },
+  };
+
+  test('is prepared anew although its next use was not sent', async ({ database }) => {
+    const { lease, use } = await staleName(database);
+    expect([await use(THROWS), await use(THROWS), await use(1), await use(1)]).toEqual([
+      ...['PLANNED', 'PLANNED'],
+      ...['ok', 'ok'],
+    ]);
+    await lease.release();
+  });
+
+  test('is prepared anew although its next use has failed', async ({ database }) => {
+    const { lease, use } = await staleName(database);
+    await database.query('alter table aged rename to hidden');
+    expect(await use(1)).toBe('42P01');
+    await database.query('alter table hidden rename to aged');
+    expect([await use(1), await use('x'), await use(1)]).toEqual(['ok', '22P02', 'ok']);
+    await lease.release();
+  });
+
+  test('is prepared anew although its next use was skipped behind a failure', async ({ database }) => {
+    const { pool, lease } = await staleName(database);
+    await lease.release();
+    const mine = { name: 'aged', text: 'select * from aged where a = $1', values: [1] };
+    expect(await outcomesOf([pool.batch(['select 1 / 0', mine])])).toEqual(['ERR_LIFEGUARD_BATCH']);
+    await repeat(3, async () => expect((await pool.query(mine)).rows).toEqual([{ a: 1, b: null }]));
+  });
+});
+
+describe('a name that we would give', () => {
+  test('and that a user has given to another text, is left to him', async ({ database }) => {
+    const scripts = new Scripts(() => true);
+    const text = 'select $1::int + 1 as it';
+    const names = Array.from({ length: 5 }, () => scripts.nameOf(scripts.of(text)));
+    const theirs = { name: names[4] as string, text: 'select $1::int + 1000 as it', values: [1] };
+    const pool = openPool(database.connection, { max: 1 });
+    expect(await itOf(pool, theirs)).toBe(1_001);
+    await repeat(7, async () => expect(await itOf(pool, { text, values: [1] })).toBe(2));
+    expect(await itOf(pool, theirs)).toBe(1_001);
   });
 });
 

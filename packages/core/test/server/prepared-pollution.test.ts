@@ -42,6 +42,28 @@ describe('a polluted prototype', () => {
   }
 });
 
+describe('a prototype that is polluted by "lane"', () => {
+  test.for([true, false])('(%s) moves no statement', async (lane, { database }) => {
+    await database.query('create table if not exists moved (a int)');
+    const pool = openPool({ connectionString: undefined, ...database.connection }, { max: 2 });
+    const read = 'select count(*) >= 0 as it from moved';
+    await repeat(3, () => pool.query(read));
+    const before = pool.snapshot();
+    pollute('lane', lane);
+    const write = 'insert into moved values (1)';
+    await pool.query(write);
+    await pool.query(write, [], {});
+    await pool.query(write, [], { name: 'write' });
+    await pool.scope((db) => db.query(write));
+    await pool.scope((db) => db.query(write, [], {}));
+    await pool.scope(() => pool.query(write));
+    await pool.scope({ name: 'write' }, () => pool.query(write, [], { priority: 'high' }));
+    expect(pool.snapshot().boarded - before.boarded).toBe(0);
+    for (const ask of [() => pool.query(read), () => pool.scope((db) => db.query(read))]) await ask();
+    expect(pool.snapshot().boarded - before.boarded).toBe(2);
+  });
+});
+
 const entriesOf = (it: number): unknown[] => [
   ['it', it],
   ['nothing', null],
