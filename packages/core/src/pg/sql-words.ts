@@ -237,9 +237,11 @@ const PLANNED: ReadonlySet<string | undefined> = new Set([
  * nobody looks for it: the server prepares it all the same, and nobody runs such a text often.
  */
 function isPlannable(head: Tokens): boolean {
-  return PLANNED.has(head[0]) && !head.some((token, at) => token === 'INTO' && !isTarget(head[at - 1]));
+  return PLANNED.has(head[0]) && !head.some((token, at) => token === 'INTO' && !isTarget(head, at));
 }
 
-function isTarget(verb: string | undefined): boolean {
-  return verb === 'INSERT' || verb === 'MERGE';
+/** Not of a SELECT, which has a table there, also behind the dot of a number: `select 1. into t`. */
+function isTarget(head: Tokens, at: number): boolean {
+  const verb = head[at - 1];
+  return verb === 'INSERT' || verb === 'MERGE' || (verb === '.' && /^["A-Z]/i.test(head[at - 2] ?? ''));
 }
