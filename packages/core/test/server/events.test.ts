@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { waitUntil } from '@lifeguard/testkit';
 import { describe, expect, onTestFinished, test, vi } from '@lifeguard/testkit/vitest';
 import type { HookConnection } from '../../src/index.ts';
-import { answerOf, errorOf, listen, Notes, openPool, pidOf } from './rig.ts';
+import { answerOf, errorOf, listen, Notes, openPool } from './rig.ts';
 
 describe('the channels', () => {
   test('tell of a statement and its lease from beginning to end', async ({ database }) => {
