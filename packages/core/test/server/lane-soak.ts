@@ -115,12 +115,13 @@ export async function soak(server: PostgresServer, options: SoakOptions): Promis
   await soaked.run();
   const seconds = (systemClock.now() - began) / 1_000;
   const most = await look.stop();
+  const shared = victims.pools.reduce((sum, pool) => sum + pool.snapshot().boarded, 0);
   for (const pool of victims.pools) pool.resize({ max: MOST });
   const few = soaked.wrong.slice(0, 20).join('\n');
   expect(soaked.wrong.length, `seed ${options.seed}, ${soaked.wrong.length} wrong:\n${few}`).toBe(0);
   await nothingIsLeft(victims);
   expect(seen).toEqual([]);
-  process.stdout.write(report(soaked, { ...options, seconds, most }));
+  process.stdout.write(report(soaked, { ...options, seconds, most, shared }));
 }
 
 async function victimsOn(server: PostgresServer, seed: number): Promise<Victims> {
@@ -176,14 +177,22 @@ async function nothingIsLeft({ server, proxy, pools }: Victims): Promise<void> {
   await waitUntil(async () => (await server.backends()).length === 0, { what: 'no session to be left' });
 }
 
-function report(soaked: Soak, facts: SoakOptions & { readonly seconds: number; readonly most: number }): string {
-  const { statements, seed, seconds, most } = facts;
+interface Facts extends SoakOptions {
+  readonly seconds: number;
+  readonly most: number;
+  /** Statements on lanes. */
+  readonly shared: number;
+}
+
+function report({ outcomes, troubles }: Soak, facts: Facts): string {
+  const { statements, seed, seconds, most, shared } = facts;
   const counts = (all: ReadonlyMap<string, number>): string =>
     [...all].map(([what, count]) => `${count} ${what}`).join(', ');
   const rate = `${Math.round(statements / seconds)} a second`;
-  return `lane soak: ${statements} statements in ${Math.round(seconds)} s, ${rate}, seed ${seed}, ${most} sessions at most, ${heap()} MB of heap
-  outcomes: ${counts(soaked.outcomes)}
-  troubles: ${counts(soaked.troubles)}\n`;
+  return `lane soak: ${statements} statements, ${shared} of them on lanes, in ${Math.round(seconds)} s, ${rate}, seed ${seed}
+  ${most} sessions at most, ${heap()} MB of heap
+  outcomes: ${counts(outcomes)}
+  troubles: ${counts(troubles)}\n`;
 }
 
 /** That of a batch says which statement it was; its cause is what befell that. */
