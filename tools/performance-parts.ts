@@ -125,7 +125,8 @@ function slower(reports: readonly Report[]): string {
 }
 
 function notes(report: Report): string {
-  const said = report.notes.map((note) => (note.startsWith(' ') ? note : `\n- ${note}`)).join('');
+  // A note that is indented goes on with the one before it.
+  const said = report.notes.map((note) => (note.startsWith(' ') ? ` ${note.trimStart()}` : `\n- ${note}`)).join('');
   return said === '' ? '' : `${said.trim()}\n\n`;
 }
 
