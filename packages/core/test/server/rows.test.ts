@@ -53,7 +53,7 @@ const SHAPED: Readonly<Record<string, Given>> = {
 };
 
 describe('a pool answers as a client of pg does', () => {
-  test.for([...TYPES, ...STATEMENTS])('to the text: %s', async (text, { pools }) => {
+  test.for(named([...TYPES, ...STATEMENTS]))('to the text: %s', async ([, text], { pools }) => {
     await expectParity(pools, text, EVERYWHERE);
   });
 
@@ -65,3 +65,8 @@ describe('a pool answers as a client of pg does', () => {
     await expectParity(pools, given, EVERYWHERE);
   });
 });
+
+/** Each with a name that can be read in a report. */
+function named(texts: readonly string[]): readonly (readonly [string, string])[] {
+  return texts.map((text) => [text.length > 200 ? `${text.slice(0, 80)} … (${text.length})` : text, text] as const);
+}
