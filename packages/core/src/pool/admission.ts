@@ -8,8 +8,8 @@ import { aborted, pastDeadline, unavailable, unknownGroup } from './refusal.ts';
 import type { Stock } from './stock.ts';
 import type { AcquireRequest } from './waiters.ts';
 
-/** What an admission works with beside the fittings. */
-interface House<Connection> {
+/** What those work with who receive callers. */
+export interface Premises<Connection> {
   readonly line: Line<Connection>;
   readonly stock: Stock<Connection>;
   readonly ledger: Ledger;
@@ -18,11 +18,11 @@ interface House<Connection> {
 /** Who is turned away before the line, and how that is told. */
 export class Admission<Connection> {
   readonly #fittings: Fittings<Connection>;
-  readonly #house: House<Connection>;
+  readonly #premises: Premises<Connection>;
 
-  constructor(fittings: Fittings<Connection>, house: House<Connection>) {
+  constructor(fittings: Fittings<Connection>, premises: Premises<Connection>) {
     this.#fittings = fittings;
-    this.#house = house;
+    this.#premises = premises;
   }
 
   refusal(request: AcquireRequest, now: number): LifeguardError | undefined {
@@ -37,7 +37,7 @@ export class Admission<Connection> {
   /** Counts and tells a refusal, whoever makes it. */
   refused(error: LifeguardError, waitedMillis: number): LifeguardError {
     const { settings, clock } = this.#fittings;
-    const { ledger, line } = this.#house;
+    const { ledger, line } = this.#premises;
     ledger.refused(error.code, waitedMillis, clock.now());
     const { length: waiting } = line;
     publish('lifeguard:pool:refused', () => ({ pool: settings.name, code: error.code, waitedMillis, waiting }));
@@ -45,11 +45,11 @@ export class Admission<Connection> {
   }
 
   #isBroken(): boolean {
-    return this.#house.stock.health.kind === 'broken' && this.#house.stock.isBare();
+    return this.#premises.stock.health.kind === 'broken' && this.#premises.stock.isBare();
   }
 
   #unavailable(): LifeguardError {
-    const { stock, line } = this.#house;
+    const { stock, line } = this.#premises;
     const { failure } = stock;
     return unavailable(stock.figures(line.length), failure, this.#fittings.seam.isPermanent(failure));
   }

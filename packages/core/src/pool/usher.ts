@@ -1,15 +1,9 @@
+import type { Premises } from './admission.ts';
 import type { Ledger } from './ledger.ts';
 import type { Line } from './line.ts';
 import type { Slot } from './slot.ts';
 import type { Stock } from './stock.ts';
 import { SHARING, type Waiter } from './waiters.ts';
-
-/** What an usher works with. */
-interface House<Connection> {
-  readonly line: Line<Connection>;
-  readonly stock: Stock<Connection>;
-  readonly ledger: Ledger;
-}
 
 /** Shows those in the line to what there is for them: a connection of their own, or a place on a lane. */
 export class Usher<Connection> {
@@ -17,7 +11,7 @@ export class Usher<Connection> {
   readonly #stock: Stock<Connection>;
   readonly #ledger: Ledger;
 
-  constructor({ line, stock, ledger }: House<Connection>) {
+  constructor({ line, stock, ledger }: Premises<Connection>) {
     this.#line = line;
     this.#stock = stock;
     this.#ledger = ledger;
