@@ -40,8 +40,9 @@ export class SqlScanner {
   code = -1;
   /** How many parentheses are open. */
   depth = 0;
+  /** Behind the latest token. */
+  at = 0;
   readonly #text: string;
-  #at = 0;
   /** By their letters: the words of a bulk text are few, and to look one up is cheaper than to cut it out anew. */
   readonly #words: string[] = [];
 
@@ -50,13 +51,13 @@ export class SqlScanner {
   }
 
   get isDone(): boolean {
-    return this.#at >= this.#text.length;
+    return this.at >= this.#text.length;
   }
 
   /** The next token, or '' at the end: `SELECT`, `"Name"`, `'string'`, `$$string$$`, `$1`, `42`, and symbols one by one. */
   next(): string {
     const text = this.#text;
-    const start = blankEnd(text, this.#at);
+    const start = blankEnd(text, this.at);
     const code = codeAt(text, start);
     this.code = code;
     if (startsWord(code)) return this.#word(start);
@@ -72,9 +73,9 @@ export class SqlScanner {
    * consists of them, and cutting each out takes most of the time.
    */
   skim(): string {
-    const end = this.#gapEnd(this.#at);
-    if (end === this.#at) return this.next();
-    this.#at = end;
+    const end = this.#gapEnd(this.at);
+    if (end === this.at) return this.next();
+    this.at = end;
     this.code = ZERO;
     return GAP;
   }
@@ -103,12 +104,12 @@ export class SqlScanner {
   #symbol(start: number): string {
     const text = this.#text;
     this.#nest(codeAt(text, start));
-    this.#at = start + 1;
+    this.at = start + 1;
     return text.charAt(start);
   }
 
   #cut(start: number, end: number): string {
-    this.#at = end;
+    this.at = end;
     return this.#text.slice(start, end);
   }
 
@@ -116,7 +117,7 @@ export class SqlScanner {
     const text = this.#text;
     const end = wordEnd(text, start);
     if (end === start + 1 && isPrefix(text, start)) return this.#prefixed(start);
-    this.#at = end;
+    this.at = end;
     const slot = (end - start + text.charCodeAt(start) * 5 + text.charCodeAt(end - 1) * 11) & (RECENT_WORDS - 1);
     const recent = this.#words[slot];
     if (recent !== undefined && recent.length === end - start && isSpelled(recent, text, start)) return recent;

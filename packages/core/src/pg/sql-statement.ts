@@ -17,6 +17,8 @@ export class SqlStatement {
   readonly head: string[] = [];
   /** The token that was read last. */
   latest = '';
+  /** Whether it begins with a parenthesis. */
+  isEnclosed = false;
   readonly #scanner: SqlScanner;
   readonly #tail: string[] = [];
   #count = 0;
@@ -29,6 +31,11 @@ export class SqlStatement {
   /** The code of the character that the latest token begins with. */
   get code(): number {
     return this.#scanner.code;
+  }
+
+  /** Of one that has ended: the place of its semicolon, or the end of the text. */
+  get end(): number {
+    return this.#scanner.code === SEMICOLON ? this.#scanner.at - 1 : this.#scanner.at;
   }
 
   /** Whether the head is full: behind it, values are not told apart any more. */
@@ -48,7 +55,13 @@ export class SqlStatement {
     if (token === '' || this.#endsWith(token)) return false;
     this.latest = token;
     if (this.#count > 0 || token !== '(') this.#keep(token);
+    else this.isEnclosed = true;
     return true;
+  }
+
+  /** Reads to the end of the statement. */
+  finish(): void {
+    while (this.advance());
   }
 
   #keep(token: string): void {

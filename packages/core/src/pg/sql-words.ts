@@ -1,6 +1,8 @@
+import { inBlock } from './sql-block.ts';
+import { controlOf } from './sql-control.ts';
 import { type Dirt, isTwoPhase, StatementDirt, worse } from './sql-dirt.ts';
 import { isPlainRead } from './sql-lane.ts';
-import { isString } from './sql-scanner.ts';
+import { spellings } from './sql-spelling.ts';
 import { type SqlStatement, scanStatements } from './sql-statement.ts';
 
 export type { Dirt } from './sql-dirt.ts';
@@ -36,6 +38,10 @@ export interface SqlReading {
   readonly transaction: readonly TransactionWord[];
   /** Whether a statement cannot run, or may be unable to run, inside a transaction block. */
   readonly needsNoBlock: boolean;
+  /** Whether it is more than statements to be run as they are, in the eyes of `readScript`. */
+  readonly hasControl: boolean;
+  /** Whether a statement changes a setting by SET, RESET or `set_config`. */
+  readonly setsSettings: boolean;
   /** Whether it is one query that may share a connection with others: it reads, and nothing else, as `sql-lane` says. */
   readonly isPlainRead: boolean;
   /** Whether it is one statement that the server plans, so that preparing it under a name may pay. */
@@ -43,6 +49,8 @@ export interface SqlReading {
 }
 
 type Tokens = readonly string[];
+
+const OPEN = 40;
 
 /** Texts longer than this are read anew each time: mostly bulk INSERTs, of which no two are alike. */
 const LONGEST_KEPT = 16_384;
@@ -80,7 +88,7 @@ class Readings {
 
 const readings = new Readings();
 
-/** Reads SQL text: the only place in the house that looks into one. */
+/** Reads SQL text; nobody but the files called `sql-…` looks into one. */
 export function readSql(text: string): SqlReading {
   return readings.get(text);
 }
@@ -88,6 +96,8 @@ export function readSql(text: string): SqlReading {
 function read(text: string): SqlReading {
   let dirt: Dirt = 'none';
   let needsNoBlock = false;
+  let hasControl = false;
+  let setsSettings = false;
   let latest: SqlStatement | undefined;
   const words: StatementWords[] = [];
   const transaction: TransactionWord[] = [];
@@ -95,12 +105,15 @@ function read(text: string): SqlReading {
     const left = new StatementDirt(statement);
     do {
       left.see();
+      setsSettings ||= callsConfig(statement);
     } while (statement.advance());
     words.push(statementWords(statement.head));
     const step = transactionWord(statement);
     if (step !== undefined) transaction.push(step);
     dirt = worse(dirt, left.dirt);
-    needsNoBlock ||= refusesBlock(statement.head);
+    needsNoBlock ||= inBlock(statement.head) !== 'allowed';
+    hasControl ||= controlOf(statement) !== undefined;
+    setsSettings ||= statement.head[0] === 'SET' || statement.head[0] === 'RESET';
     latest = statement;
   }
   const only = words.length === 1 ? latest : undefined;
@@ -110,6 +123,8 @@ function read(text: string): SqlReading {
     words: Object.freeze(words),
     transaction: Object.freeze(transaction),
     needsNoBlock,
+    hasControl,
+    setsSettings,
     isPlainRead: dirt === 'none' && only !== undefined && isPlainRead(only),
     isPlannable: only !== undefined && isPlannable(only.head),
   });
@@ -179,54 +194,6 @@ function isReturn(head: Tokens): boolean {
   return head[next === 'WORK' || next === 'TRANSACTION' ? 2 : 1] === 'TO';
 }
 
-/**
- * What the server refuses inside a block, by the manual page of each command. REINDEX and CLUSTER may name a
- * partitioned table, a procedure may commit, and a subscription may have a slot: none of that can be seen, and sending
- * them bare is always right. The words that decide stand in the head of any statement that the server accepts.
- */
-function refusesBlock(head: Tokens): boolean {
-  const next = head[1];
-  switch (head[0]) {
-    case 'VACUUM':
-    case 'REINDEX':
-    case 'CLUSTER':
-    case 'CALL':
-      return true;
-    case 'CREATE':
-    case 'DROP':
-      return refusesObject(next) || isConcurrentIndex(head);
-    case 'ALTER':
-      return refusesAlter(head, next);
-    case 'DISCARD':
-      return next === 'ALL';
-    case 'COMMIT':
-    case 'ROLLBACK':
-      return next === 'PREPARED';
-    case 'DO':
-      // Only a block that ends transactions itself; most do not, and should have their time-outs.
-      return head.some((token) => isString(token) && /\b(?:commit|rollback)\b/i.test(token));
-    default:
-      return false;
-  }
-}
-
-function refusesObject(object: string | undefined): boolean {
-  return object === 'DATABASE' || object === 'TABLESPACE' || object === 'SUBSCRIPTION';
-}
-
-/** `CREATE [UNIQUE] INDEX CONCURRENTLY`, `DROP INDEX CONCURRENTLY`: the word comes right behind INDEX. */
-function isConcurrentIndex(head: Tokens): boolean {
-  const index = head[1] === 'UNIQUE' ? 2 : 1;
-  return head[index] === 'INDEX' && head[index + 1] === 'CONCURRENTLY';
-}
-
-/** `ALTER DATABASE … SET TABLESPACE` and `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`. */
-function refusesAlter(head: Tokens, object: string | undefined): boolean {
-  if (object === 'DATABASE') return head.includes('TABLESPACE');
-  if (object === 'TABLE') return head.includes('CONCURRENTLY');
-  return object === 'SYSTEM' || object === 'SUBSCRIPTION';
-}
-
 const PLANNED: ReadonlySet<string | undefined> = new Set([
   ...['SELECT', 'VALUES', 'TABLE', 'WITH'],
   ...['INSERT', 'UPDATE', 'DELETE', 'MERGE'],
@@ -244,4 +211,15 @@ function isPlannable(head: Tokens): boolean {
 function isTarget(head: Tokens, at: number): boolean {
   const verb = head[at - 1];
   return verb === 'INSERT' || verb === 'MERGE' || (verb === '.' && /^["A-Z]/i.test(head[at - 2] ?? ''));
+}
+
+const CONFIG: ReadonlySet<string | undefined> = new Set(spellings('set_config'));
+
+export function isConfig(token: string | undefined): boolean {
+  return CONFIG.has(token);
+}
+
+/** Whether the latest token opens the arguments of `set_config`. */
+export function callsConfig(statement: SqlStatement): boolean {
+  return statement.code === OPEN && isConfig(statement.back(1));
 }
