@@ -1,5 +1,6 @@
 import { acquire } from './acquire.ts';
 import type { Benchmark } from './benchmark.ts';
+import { cls } from './cls.ts';
 import { contention } from './contention.ts';
 import { distance } from './distance.ts';
 import { floor } from './floor.ts';
@@ -12,6 +13,7 @@ import { query } from './query.ts';
 import { queue } from './queue.ts';
 import { roundtrips } from './roundtrips.ts';
 import { rows } from './rows.ts';
+import { sandbox } from './sandbox.ts';
 import { scale } from './scale.ts';
 import { sizes } from './sizes.ts';
 import { spike } from './spike.ts';
@@ -19,6 +21,6 @@ import { transaction } from './transaction.ts';
 
 /** Every question that is asked: those of DESIGN.md §6 in its order, then the others. */
 export const catalogue: readonly Benchmark[] = [
-  ...[acquire, queue, query, transaction, roundtrips, overload, spike, outage, mixed],
-  ...[parallel, rows, floor, scale, sizes, processes, distance, contention],
+  ...[acquire, queue, query, transaction, roundtrips, overload, spike, outage, cls, mixed],
+  ...[parallel, rows, floor, scale, sizes, processes, distance, contention, sandbox],
 ];

@@ -34,6 +34,9 @@ export const ERROR_KINDS: Readonly<Record<LifeguardErrorCode, ErrorKind>> = {
   ERR_LIFEGUARD_BATCH: { retryable: false },
   ERR_LIFEGUARD_PROPAGATION: { retryable: false },
   ERR_LIFEGUARD_TRANSACTION_CONTROL: { retryable: false },
+  ERR_LIFEGUARD_CURSOR_OPEN: { retryable: false },
+  ERR_LIFEGUARD_SANDBOX: { retryable: false },
+  ERR_LIFEGUARD_INTERLEAVED: { retryable: false, statusCode: 500 },
   ERR_LIFEGUARD_TRANSACTION_ENDED: { retryable: false },
   ERR_LIFEGUARD_TRANSACTION_FAILED: { retryable: false },
   ERR_LIFEGUARD_ROLLED_BACK: { retryable: false, statusCode: 500 },
@@ -62,6 +65,9 @@ export type LifeguardErrorCode =
   | 'ERR_LIFEGUARD_BATCH'
   | 'ERR_LIFEGUARD_PROPAGATION'
   | 'ERR_LIFEGUARD_TRANSACTION_CONTROL'
+  | 'ERR_LIFEGUARD_CURSOR_OPEN'
+  | 'ERR_LIFEGUARD_SANDBOX'
+  | 'ERR_LIFEGUARD_INTERLEAVED'
   | 'ERR_LIFEGUARD_TRANSACTION_ENDED'
   | 'ERR_LIFEGUARD_TRANSACTION_FAILED'
   | 'ERR_LIFEGUARD_ROLLED_BACK'

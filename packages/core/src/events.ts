@@ -76,7 +76,9 @@ export type WarningCode =
   | 'LIFEGUARD_PARAMETER_IGNORED'
   | 'LIFEGUARD_SELF_DEADLOCK'
   | 'LIFEGUARD_HOOK_FAILED'
-  | 'LIFEGUARD_NOT_REPLICATED';
+  | 'LIFEGUARD_NOT_REPLICATED'
+  | 'LIFEGUARD_MANY_SAVEPOINTS'
+  | 'LIFEGUARD_LEFT_OPEN';
 
 /** A lease that is out for longer than `leakAfterMillis`. */
 export interface Leak {

@@ -2,9 +2,13 @@ import { type Clock, systemClock } from './clock.ts';
 import { DeadlineWheel } from './deadline-wheel.ts';
 import { LifeguardError } from './errors.ts';
 import { Warnings } from './events.ts';
+import { Facade } from './facade/facade.ts';
+import { type Likeness, likenessOf } from './facade/likeness.ts';
+import { pgPool } from './facade/pg-pool.ts';
+import type { PgModule, PgPoolOptions } from './facade/pg-pool-options.ts';
 import { readOptions, type Settings } from './options.ts';
 import { CREATE_TOKENS, forgetTokens } from './pg/commit-outcome.ts';
-import { clientClass } from './pg/driver.ts';
+import { clientClass, driverTypes } from './pg/driver.ts';
 import { asOwnLimit } from './pg/own-limit.ts';
 import type { PgConnection } from './pg/pg-connection.ts';
 import { PostgresSeam } from './pg/postgres-seam.ts';
@@ -12,19 +16,11 @@ import { ServerFacts } from './pg/server-facts.ts';
 import type { QueryResult, Statement } from './pg/statement.ts';
 import { verdictOn } from './pg/verdict.ts';
 import { Pool } from './pool/pool.ts';
-import { notReady } from './pool/refusal.ts';
 import type { PoolSnapshot } from './pool/snapshot.ts';
 import type { PoolOptions } from './pool-options.ts';
 import { Ambient } from './scope/ambient.ts';
 import type { BatchResults } from './scope/batch-results.ts';
-import {
-  type CallOptions,
-  checkLimits,
-  type LimitOptions,
-  NO_OPTIONS,
-  ownOptions,
-  UNLIMITED,
-} from './scope/call-options.ts';
+import { type CallOptions, type LimitOptions, NO_OPTIONS, ownOptions, UNLIMITED } from './scope/call-options.ts';
 import { Desk } from './scope/desk.ts';
 import { Counts, type Ground } from './scope/ground.ts';
 import type { House } from './scope/house.ts';
@@ -32,8 +28,9 @@ import { endSilentLanes } from './scope/lane.ts';
 import { endTheSilent, LeakWatch } from './scope/leak-watch.ts';
 import type { Lease } from './scope/lease.ts';
 import { withPatience } from './scope/patience.ts';
+import { awaitReady } from './scope/ready.ts';
 import { RetryBudget } from './scope/retry.ts';
-import { Scope } from './scope/scope.ts';
+import type { Scope } from './scope/scope.ts';
 import type { ScopeOptions } from './scope/scope-options.ts';
 import { SpentTokens } from './scope/spent-tokens.ts';
 import type { Transaction } from './scope/transaction.ts';
@@ -52,6 +49,9 @@ export class LifeguardPool implements AsyncDisposable {
   readonly #ground: Ground;
   readonly #desk: Desk;
   readonly #tokens: SpentTokens;
+  /** @internal Where libraries come in. */
+  readonly facade: Facade;
+  readonly #likeness: Likeness;
 
   /** Use `createPool`. */
   constructor(options: PoolOptions = {}) {
@@ -84,12 +84,17 @@ export class LifeguardPool implements AsyncDisposable {
       counts: new Counts(),
       acquireTimeoutMillis: settings.acquireTimeoutMillis,
       lane,
+      facade: { inUse: false },
       selfDeadlock: settings.selfDeadlock,
       wheel,
       patience,
       forget: (token) => this.#tokens.add(token),
     };
     this.#desk = new Desk(this.#ground);
+    const { mode } = settings;
+    const snapshot = (): PoolSnapshot => this.snapshot();
+    this.facade = new Facade({ desk: this.#desk, greeters: seam.greeters, mode, snapshot });
+    this.#likeness = likenessOf(settings, driverTypes());
   }
 
   /** As given to `createPool`: what errors, events and snapshots call this pool. */
@@ -149,7 +154,7 @@ export class LifeguardPool implements AsyncDisposable {
     options: ScopeOptions | ((db: Scope) => T | Promise<T>),
     fn?: (db: Scope) => T | Promise<T>,
   ): Promise<T> {
-    return Scope.run(this.#ground, options, fn);
+    return this.#desk.scope(options, fn);
   }
 
   /** The innermost scope or transaction of this pool that the running code belongs to; undefined outside of all. */
@@ -165,6 +170,15 @@ export class LifeguardPool implements AsyncDisposable {
   /** Runs `fn` outside of the scope and the transaction around it: for work that is meant to go on without them. */
   outside<R>(fn: () => R): R {
     return this.#ground.ambient.run(undefined, fn);
+  }
+
+  /**
+   * This pool as a `pg.Pool` of the class that is given, for libraries that take one: ORMs, query builders, queues. What they
+   * ask for inside a transaction or a scope is part of that, and transactions of their own are savepoints in it.
+   * Each library may have one of its own; `end()` on it ends that one, and not the pool.
+   */
+  asPgPool<Pg extends PgModule>(options: PgPoolOptions<Pg>): InstanceType<Pg['Pool']> {
+    return pgPool(this.facade, options, this.#likeness);
   }
 
   /** Makes the table that `commitOutcome: 'token'` needs, and removes what is left in it of processes that died. */
@@ -194,19 +208,7 @@ export class LifeguardPool implements AsyncDisposable {
    * `cause`. A refusal for good (a wrong password) rejects it at once, and so does any failure with `startup: 'fail'`.
    */
   async ready(options: LimitOptions = UNLIMITED): Promise<void> {
-    const { timeoutMillis = READY_MILLIS, signal } = checkLimits(options);
-    const late = new AbortController();
-    const timer = this.#clock.after(timeoutMillis, () =>
-      late.abort(notReady(this.#pool.figures(), timeoutMillis, this.#pool.failure)),
-    );
-    try {
-      await this.#pool.ready(signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]));
-    } catch (error) {
-      // To the pool it was a caller who left; here it is known that it was the time.
-      throw late.signal.aborted && signal?.aborted !== true ? late.signal.reason : error;
-    } finally {
-      timer.cancel();
-    }
+    return awaitReady(this.#pool, options, this.#clock);
   }
 
   /** Replaces every connection: idle ones now, leased ones when they come back. For a failover or new credentials. */
@@ -270,7 +272,6 @@ function houseOf(settings: Settings, seam: PostgresSeam, rest: Pick<House, 'cloc
   };
 }
 
-const READY_MILLIS = 30_000;
 const GRACE_MILLIS = 10_000;
 const TOKENS_MILLIS = 1_000;
 const NO_GRACE: { readonly graceMillis?: number | undefined } = Object.freeze({ graceMillis: undefined });

@@ -12,6 +12,11 @@ export function clientClass(): PgClientClass {
   return pg.Client as unknown as PgClientClass;
 }
 
+/** Its type parsers, which everybody in the process shares. https://node-postgres.com/features/types */
+export function driverTypes(): object {
+  return pg.types;
+}
+
 /** A value as it travels. Throws what the value's own `toPostgres` throws. */
 export function prepareValue(value: unknown): unknown {
   return (pg as unknown as { utils: { prepareValue(value: unknown): unknown } }).utils.prepareValue(value);

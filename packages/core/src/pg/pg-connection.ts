@@ -25,13 +25,13 @@ export class PgConnection implements Airport {
   readonly #repertoire: Repertoire;
   readonly #departures: Departures;
   readonly pipeline: Pipeline;
-  readonly #onLost: (error: unknown) => void;
+  readonly #onLost: (error: unknown, during: ConnectionState['kind']) => void;
   #state: ConnectionState = READY;
   readonly #farewell = new SessionEnd();
   #lastFailure: unknown;
   #lastNotice: ServerMessage | undefined;
 
-  constructor(client: PgClient, scripts: Scripts, onLost: (error: unknown) => void) {
+  constructor(client: PgClient, scripts: Scripts, onLost: (error: unknown, during: ConnectionState['kind']) => void) {
     this.client = client;
     // pg's own limit gives a statement up that goes on running; it may come from pg's defaults.
     client.connectionParameters.query_timeout = undefined;
@@ -283,7 +283,7 @@ export class PgConnection implements Airport {
     const reason = this.#farewell.lastWords ?? error;
     const before = this.#move({ kind: 'ended', error: reason });
     // The pool first: else it would lend the connection to others while those who had it are told.
-    if (before.kind !== 'leaving') this.#onLost(reason);
+    if (before.kind !== 'leaving') this.#onLost(reason, before.kind);
     this.#fail(before, reason);
   }
 

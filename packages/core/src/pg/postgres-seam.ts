@@ -25,6 +25,8 @@ import { type Reset, verdictOn } from './verdict.ts';
 export class PostgresSeam implements Seam<PgConnection> {
   /** All texts that this pool was given lately. */
   readonly scripts: Scripts;
+  /** Others beside `onConnect` who meet connections that nobody has. */
+  readonly greeters: Set<Greeter> = new Set();
   readonly #settings: Settings;
   readonly #Client: PgClientClass;
   readonly #clock: Clock;
@@ -203,7 +205,10 @@ export class PostgresSeam implements Seam<PgConnection> {
     if (connectionString !== undefined && password !== undefined) client.password = password;
     const { connectionParameters } = client;
     connectionParameters.options = this.#startup.commandLine(connectionParameters.options);
-    const connection = new PgConnection(client, this.scripts, lost);
+    const connection = new PgConnection(client, this.scripts, (error, during) => {
+      lost(error);
+      if (during === 'ready') for (const greeter of this.greeters) greeter.mourn(connection, error);
+    });
     const onAbort = (): void => this.#giveUpLogin(connection);
     signal.addEventListener('abort', onAbort);
     try {
@@ -244,6 +249,7 @@ export class PostgresSeam implements Seam<PgConnection> {
   /** The user's own part of a login. What it sets is how the session is meant to be, and no dirt. */
   async #greet(connection: PgConnection): Promise<void> {
     const { onConnect } = this.#settings;
+    for (const greeter of this.greeters) await greeter.greet(connection);
     if (onConnect === undefined) return connection.session.settleIn();
     const hooked = new Hooked(connection, (text) => this.refusalOfText(text));
     try {
@@ -261,6 +267,12 @@ export class PostgresSeam implements Seam<PgConnection> {
     }
     connection.session.settleIn();
   }
+}
+
+/** Meets connections where nobody has them: new ones, and those that were lost while nothing ran. */
+interface Greeter {
+  greet(connection: PgConnection): Promise<void>;
+  mourn(connection: PgConnection, error: unknown): void;
 }
 
 function hookFailed(message: string, cause?: unknown): LifeguardError {

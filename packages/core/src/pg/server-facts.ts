@@ -3,6 +3,8 @@ import { type CommitOutcome, type Evidence, evidenceStatement, toEvidence, token
 import { type Failure, failureOf, mayBeAsked, type Phase } from './failure.ts';
 import type { PostgresSeam } from './postgres-seam.ts';
 import type { Script } from './scripts.ts';
+import { type Part, readScript } from './sql-script.ts';
+import { localSettings } from './sql-settings.ts';
 import { readSql, type SqlReading } from './sql-words.ts';
 import type { Statement } from './statement.ts';
 
@@ -34,6 +36,25 @@ export class ServerFacts {
     return this.#seam.scripts.of(text);
   }
 
+  script(text: string): readonly Part[] {
+    return readScript(text).parts;
+  }
+
+  localSettings({ text, values }: Statement): readonly string[] {
+    const settings = readSql(text).setsSettings ? localSettings(text, values) : 'none';
+    return settings === 'none' ? NONE : settings.names;
+  }
+
+  declares(text: string): boolean {
+    const { statements, words, isPlannable } = readSql(text);
+    const [word] = words;
+    return (
+      statements === 1 &&
+      isPlannable &&
+      (word === 'SELECT' || word === 'VALUES' || word === 'TABLE' || (word === 'WITH' && !WRITES.test(text)))
+    );
+  }
+
   failureOf(error: unknown, phase: Phase): Failure {
     return failureOf(error, { phase });
   }
@@ -62,3 +83,7 @@ export class ServerFacts {
     return this.#seam.resolve(evidence);
   }
 }
+
+const NONE: readonly string[] = Object.freeze([]);
+/** A cursor is declared for what only reads; in doubt it is not declared. */
+const WRITES = /\b(?:insert|update|delete|merge)\b/i;

@@ -9,13 +9,18 @@ interface Frame {
 
 const KEY: unique symbol = Symbol.for('lifeguard.ambient');
 
-/** Two copies of this package in one process share it. Only `run` is used of it: no hook is ever made. */
+/** Two copies of this package in one process share it. Only `run` is used of it, but in tests: no hook is ever made. */
 const storage: AsyncLocalStorage<Frame> = sharedStorage();
 
 function sharedStorage(): AsyncLocalStorage<Frame> {
   const shared = globalThis as { [KEY]?: AsyncLocalStorage<Frame> };
   shared[KEY] ??= new AsyncLocalStorage<Frame>();
   return shared[KEY];
+}
+
+/** `fn`, to be called later and from elsewhere, in the context of now. */
+export function bindToHere<Args extends unknown[], R>(fn: (...args: Args) => R): (...args: Args) => R {
+  return AsyncLocalStorage.bind(fn);
 }
 
 /** Which unit of work of one pool the running code belongs to. A convenience: all works without it, by handles. */
@@ -26,6 +31,11 @@ export class Ambient<Work extends { readonly isOver: boolean }> {
   constructor(pool: object, mode: 'ambient' | 'explicit') {
     this.#pool = pool;
     this.#mode = mode;
+  }
+
+  /** Whose units of work they are. */
+  get pool(): object {
+    return this.#pool;
   }
 
   current(): Work | undefined {
@@ -49,6 +59,15 @@ export class Ambient<Work extends { readonly isOver: boolean }> {
   run<R>(work: Work | undefined, fn: () => R): R {
     if (this.#mode === 'explicit') return fn();
     return storage.run({ pool: this.#pool, work, outer: this.#around() }, fn);
+  }
+
+  /**
+   * From here on the rest of the running function is inside `work`, and so is what goes on in its caller: it leaks out of
+   * async functions in every line of Node. That is what a test wants of its sandbox, and nobody else may want it.
+   * https://nodejs.org/api/async_context.html#asynclocalstorageenterwithstore
+   */
+  enter(work: Work): void {
+    storage.enterWith({ pool: this.#pool, work, outer: this.#around() });
   }
 
   /** What has ended is left out: else a chain of calls, each made from inside the last, would keep all of them. */

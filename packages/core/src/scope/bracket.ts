@@ -14,6 +14,7 @@ import { interruption } from './interruption.ts';
 import { type Lender, takenAway } from './lender.ts';
 import type { Limits } from './patience.ts';
 import { type Place, type Plan, Prelude, type Step } from './prelude.ts';
+import { backTo } from './savepoint.ts';
 import { TimeWatch } from './time-watch.ts';
 import { cutShort, endedBehindOurBack, hasEnded, hasFailed } from './transaction-errors.ts';
 import { travelsAlone } from './travel.ts';
@@ -28,7 +29,8 @@ export class Bracket {
   readonly #lender: Lender;
   readonly prelude: Prelude;
   #state: BracketState = { kind: 'fresh' };
-  #fault: unknown = undefined;
+  /** The last failure of a statement. */
+  fault: unknown = undefined;
   #lending: 'no' | 'underway' = 'no';
   readonly #conclusion: Conclusion;
   readonly #watch: TimeWatch;
@@ -46,8 +48,7 @@ export class Bracket {
       know: (ending) => void this.#end(ending),
     });
     this.#watch = new TimeWatch(ground, plan, {
-      isRunning: () =>
-        this.#lending === 'underway' || (this.#state as { hold?: Hold }).hold?.runningSince !== undefined,
+      isRunning: () => this.#lending === 'underway' || this.hold?.runningSince !== undefined,
       expire: (error) => this.endNow(error),
     });
     this.#watch.start();
@@ -68,8 +69,9 @@ export class Bracket {
     return ending === undefined || ending.kind === 'committed' ? undefined : ending.error;
   }
 
-  get fault(): unknown {
-    return this.#fault;
+  /** Where there is a connection. */
+  get hold(): Hold | undefined {
+    return (this.#state as { hold?: Hold }).hold;
   }
 
   get phase(): Phase {
@@ -122,9 +124,7 @@ export class Bracket {
   async returnTo(savepoint: string): Promise<void> {
     if (this.#state.kind !== 'open' && this.#state.kind !== 'failed') return;
     this.prelude.returned();
-    const back = [`ROLLBACK TO SAVEPOINT ${savepoint}`, `RELEASE SAVEPOINT ${savepoint}`];
-    const steps = back.map((text): Step => ({ kind: 'savepoint', statement: text }));
-    await this.#prepare(this.#state.hold, steps, houseLimits(this.#ground.clock));
+    await this.#prepare(this.#state.hold, backTo(savepoint), houseLimits(this.#ground.clock));
   }
 
   /** COMMIT, alone or in one packet with a last statement. Rejects where it did not commit, or where nobody knows. */
@@ -249,7 +249,7 @@ export class Bracket {
   /** What the server's own word is about the transaction, now that nothing runs. */
   #observe(hold: Hold, error: unknown): void {
     const state = this.#state;
-    if (error !== undefined) this.#fault = error;
+    if (error !== undefined) this.fault = error;
     if (state.kind === 'over' || state.kind === 'fresh') return;
     switch (hold.transactionStatus) {
       case 'T':
@@ -286,7 +286,7 @@ export class Bracket {
   }
 
   #end(ending: Ending): Hold | undefined {
-    const { hold } = this.#state as { hold?: Hold };
+    const { hold } = this;
     this.#state = { kind: 'over', ending };
     this.#watch.stop();
     const { token } = this.prelude.evidence ?? {};

@@ -5,6 +5,26 @@ export function isSubmittable(given: unknown): given is Submittable {
   return typeof given === 'object' && given !== null && typeof (given as { submit?: unknown }).submit === 'function';
 }
 
+/**
+ * Whether it waits for whoever has it: a cursor that nobody reads, a stream that is full, a COPY without data.
+ * https://nodejs.org/api/stream.html#readablereadablehighwatermark
+ */
+export function isIdle(submittable: Submittable): boolean {
+  const { cursor = submittable } = submittable as Closable;
+  const { state, readableLength, readableHighWaterMark, writableLength, writableEnded } = cursor as Stream;
+  if (typeof state === 'string') return state !== 'busy';
+  if (writableLength !== undefined) return writableLength === 0 && writableEnded === false;
+  return (readableLength ?? 0) >= (readableHighWaterMark ?? Number.POSITIVE_INFINITY);
+}
+
+interface Stream {
+  readonly state?: unknown;
+  readonly readableLength?: number;
+  readonly readableHighWaterMark?: number;
+  readonly writableLength?: number;
+  readonly writableEnded?: boolean;
+}
+
 /** What is known of one, whichever package it is from. */
 interface Closable {
   readonly cursor?: unknown;

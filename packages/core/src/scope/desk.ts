@@ -10,18 +10,38 @@ import { begun } from './lender.ts';
 import type { Work } from './nesting.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import { Scope } from './scope.ts';
+import type { ScopeOptions } from './scope-options.ts';
 import { batch, single } from './single.ts';
 import { PLAIN, type SinglePlan } from './single-plan.ts';
 import { toStatement } from './statement.ts';
 import type { TransactionOptions } from './transaction-options.ts';
 import { undertake } from './undertaking.ts';
 
+/** Says on which ground whoever asks here stands, where that is not the pool's own: a test's sandbox has one for itself. */
+export type Diversion = () => Ground | undefined;
+
 /** What is asked of the pool itself: part of the unit of work around it, where there is one; else it stands for itself. */
 export class Desk {
   readonly #ground: Ground;
+  #diversion: Diversion | undefined = undefined;
 
   constructor(ground: Ground) {
     this.#ground = ground;
+    DESKS.set(ground.ambient.pool, this);
+  }
+
+  /** That of a pool. */
+  static of(pool: object): Desk | undefined {
+    return DESKS.get(pool);
+  }
+
+  /** Asked anew at each call. What has begun stays on its ground, wherever it is used. */
+  get ground(): Ground {
+    return this.#diversion?.() ?? this.#ground;
+  }
+
+  divert(diversion: Diversion): void {
+    this.#diversion = diversion;
   }
 
   /** Not async: most statements are answered by the promise that the connection resolves. */
@@ -31,10 +51,11 @@ export class Desk {
     options: CallOptions,
   ): Promise<QueryResult<Row>> {
     try {
-      const current = this.#ground.ambient.current();
+      const { ground } = this;
+      const current = ground.ambient.current();
       if (current instanceof Scope) return current.query<Row>(text, values, callLimitsOf(options));
       if (current !== undefined) return current.query<Row>(text, values, limitsOf(options));
-      return single<Row>(this.#ground, toStatement(text, values), this.#plan(options));
+      return single<Row>(ground, toStatement(text, values), planOf(ground, options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -44,41 +65,52 @@ export class Desk {
     given: readonly (string | Statement)[],
     options: CallOptions,
   ): Promise<BatchResults<Rows>> {
-    const current = this.#ground.ambient.current();
+    const { ground } = this;
+    const current = ground.ambient.current();
     if (current !== undefined) return current.batch<Rows>(given, limitsOf(options));
-    const statements = readBatch(given, this.#ground.server);
-    const plan = this.#plan(options);
+    const statements = readBatch(given, ground.server);
+    const plan = planOf(ground, options);
     refuseLane(plan.call, 'batch()');
-    return statements.length === 0 ? ([] as never) : batch<Rows>(this.#ground, statements, plan);
+    return statements.length === 0 ? ([] as never) : batch<Rows>(ground, statements, plan);
   }
 
   async transaction<T>(fn: Work<T>, options: TransactionOptions): Promise<T> {
-    const current = this.#ground.ambient.current();
+    const { ground } = this;
+    const current = ground.ambient.current();
     if (current instanceof Scope) return current.transaction(fn, options);
     const transaction = current instanceof OpenTransaction ? current : undefined;
-    return undertake(this.#ground, fn, { options, transaction, scope: transaction?.scope, usual: 'required' });
+    return undertake(ground, fn, { options, transaction, scope: transaction?.scope, usual: 'required' });
   }
 
   async lease(options: CallOptions): Promise<Lease> {
-    const current = this.#ground.ambient.current();
+    const { ground } = this;
+    const current = ground.ambient.current();
     const transaction = current instanceof OpenTransaction ? current : undefined;
     const scope = current instanceof Scope ? current : transaction?.scope;
     if (scope !== undefined) return scope.lease(limitsOf(options));
-    const { call } = this.#plan(options);
+    const { call } = planOf(ground, options);
     refuseLane(call, 'lease()');
     const owner = call.owner ?? transaction?.level.bracket.plan.owner;
-    const { signal, deadline } = within(transaction?.limits ?? NO_LIMITS, call, this.#ground.clock);
-    const hold = new Hold(this.#ground.house, { ...call, owner, signal }, { kind: 'lease', deadline });
-    this.#ground.house.leaks.began(hold);
-    const waiting = begun(this.#ground, hold);
+    const { signal, deadline } = within(transaction?.limits ?? NO_LIMITS, call, ground.clock);
+    const hold = new Hold(ground.house, { ...call, owner, signal }, { kind: 'lease', deadline });
+    ground.house.leaks.began(hold);
+    const waiting = begun(ground, hold);
     if (waiting !== undefined) await waiting;
-    const { clock, patience } = this.#ground;
+    const { clock, patience } = ground;
     return new Lease(hold, { limits: (own) => within(NO_LIMITS, own, clock), patience });
   }
 
-  #plan(options: CallOptions): SinglePlan {
-    if (options === NO_OPTIONS) return PLAIN;
-    const call = checkCall(options);
-    return { ...PLAIN, call, limits: within(NO_LIMITS, call, this.#ground.clock) };
+  scope<T>(options: ScopeOptions | ScopeWork<T>, fn?: ScopeWork<T>): Promise<T> {
+    return Scope.run(this.ground, options, fn);
   }
+}
+
+type ScopeWork<T> = (db: Scope) => T | Promise<T>;
+
+const DESKS = new WeakMap<object, Desk>();
+
+function planOf({ clock }: Ground, options: CallOptions): SinglePlan {
+  if (options === NO_OPTIONS) return PLAIN;
+  const call = checkCall(options);
+  return { ...PLAIN, call, limits: within(NO_LIMITS, call, clock) };
 }

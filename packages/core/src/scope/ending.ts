@@ -20,3 +20,8 @@ export function refusalAfter(ending: Ending, name: string): LifeguardError {
       return ending satisfies never;
   }
 }
+
+/** Whoever believes that all is well must hear that nobody knows. */
+export function refuseUnknown(ending: Ending | undefined): void {
+  if (ending?.kind === 'unknown') throw ending.error;
+}

@@ -45,6 +45,12 @@ export class Gathering {
     for (const { reject } of this.#others) reject(error);
   }
 
+  /** Each for itself, where somebody else has the turn for long. The answer is that to the first one. */
+  visit(ask: (statement: Statement) => Promise<QueryResult<never>>): Promise<QueryResult<never>> {
+    for (const { statement, resolve, reject } of this.#others) ask(statement).then(resolve, reject);
+    return ask(this.first);
+  }
+
   /** Whoever calls has the turn, and lets nobody join any more. The answer is that to the first one. */
   travel(site: Site, over: () => void): Promise<QueryResult<never>> {
     const { promise, resolve, reject } = Promise.withResolvers<QueryResult<never>>();

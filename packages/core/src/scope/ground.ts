@@ -5,6 +5,7 @@ import type { Warnings } from '../events.ts';
 import type { CommitOutcome, Evidence } from '../pg/commit-outcome.ts';
 import type { Failure, Phase } from '../pg/failure.ts';
 import type { Script } from '../pg/scripts.ts';
+import type { Part } from '../pg/sql-script.ts';
 import type { SqlReading } from '../pg/sql-words.ts';
 import type { Statement } from '../pg/statement.ts';
 import type { Ambient } from './ambient.ts';
@@ -17,6 +18,12 @@ import type { Scope } from './scope.ts';
 /** What units of work need to know of the server, and cannot ask `pg/` for themselves. */
 export interface Server {
   read(text: string): SqlReading;
+  /** A text cut where it wants to begin or end a transaction, or to be refused. */
+  script(text: string): readonly Part[];
+  /** Names of the settings that it may change until the end of the transaction. */
+  localSettings(statement: Statement): readonly string[];
+  /** Whether a cursor can be declared for it. */
+  declares(text: string): boolean;
   failureOf(error: unknown, phase: Phase): Failure;
   /** What is known of a text. */
   scriptOf(text: string): Script;
@@ -49,6 +56,8 @@ export interface Ground {
   readonly acquireTimeoutMillis: number;
   /** Whether statements may share connections. */
   readonly lane: boolean;
+  /** Whether libraries have transactions here, by BEGIN and COMMIT. */
+  readonly facade: { inUse: boolean };
   readonly selfDeadlock: 'allow' | 'warn' | 'throw';
   /** All deadlines of statements and transactions. */
   readonly wheel: DeadlineWheel;

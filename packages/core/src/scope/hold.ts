@@ -1,7 +1,7 @@
 import { type LifeguardError, nameOf } from '../errors.ts';
 import { leaseEnded, leaseStarted, statementEnded, statementStarted } from '../events.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
-import type { ServerMessage } from '../pg/pg-subset.ts';
+import type { PgClient, ServerMessage } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
@@ -160,6 +160,10 @@ export class Hold implements AcquireRequest {
 
   get lastFailure(): unknown {
     return this.#lastFailure;
+  }
+
+  get client(): PgClient | undefined {
+    return this.#loan?.connection.client;
   }
 
   get loss(): unknown {

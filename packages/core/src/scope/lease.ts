@@ -1,5 +1,7 @@
 import { LifeguardError } from '../errors.ts';
+import type { PgClient } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Submittable } from '../pg/submittable.ts';
 import { type CallOptions, checkLimits, type LimitOptions, UNLIMITED } from './call-options.ts';
 import type { Hold } from './hold.ts';
 import type { Awaited, Limits } from './patience.ts';
@@ -51,13 +53,29 @@ export class Lease implements AsyncDisposable {
     const turn: Turn = { phase: 'queued' };
     try {
       const held = this.#held();
-      const begin = (): Promise<QueryResult<Row>> => this.#inTurn<Row>(held, statement, turn);
+      const begin = (): Promise<QueryResult<Row>> => this.#inTurn(held, () => this.#run<Row>(statement, turn));
       return await this.#time.patience({ begin, wasSent: () => turn.phase !== 'queued' }, limits);
     } catch (error) {
       if (turn.phase === 'sent') this.#end('abandoned when a statement was given up');
       turn.phase = 'over';
       throw error;
     }
+  }
+
+  /** @internal A cursor, a stream or a COPY, after what was asked for before. Resolves when it is through. */
+  async submit(submittable: Submittable): Promise<void> {
+    return this.#inTurn(this.#held(), () => this.#held().hold.submit(submittable));
+  }
+
+  /** @internal The driver's client, for as long as the lease lasts. */
+  get client(): PgClient | undefined {
+    return this.#state.kind === 'held' ? this.#state.hold.client : undefined;
+  }
+
+  /** @internal Gives the connection back when all is through that was asked for. */
+  async releaseAfterAll(): Promise<void> {
+    while (this.#state.kind === 'held' && this.#state.last !== undefined) await this.#state.last.catch(() => undefined);
+    this.#end('released');
   }
 
   /** Gives the connection back. Resolves when it has been given back; a second call does nothing. */
@@ -90,8 +108,7 @@ export class Lease implements AsyncDisposable {
     return this.#state;
   }
 
-  #inTurn<Row>(state: State & { kind: 'held' }, statement: Statement, turn: Turn): Promise<QueryResult<Row>> {
-    const run = (): Promise<QueryResult<Row>> => this.#run(statement, turn);
+  #inTurn<T>(state: State & { kind: 'held' }, run: () => Promise<T>): Promise<T> {
     const answer = state.last === undefined ? run() : state.last.then(run, run);
     state.last = answer;
     const forget = (): void => {

@@ -2,18 +2,22 @@ import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
 import type { Bracket } from './bracket.ts';
-import { isDrained, putAway } from './cursor.ts';
 import { NO_LIMITS } from './deadline.ts';
+import { refuseUnknown } from './ending.ts';
 import { isGathered } from './gathering.ts';
 import type { Ground } from './ground.ts';
 import { type Hook, Hooks } from './hooks.ts';
-import { Intake } from './intake.ts';
+import { Intake, type Job } from './intake.ts';
+import { Fences, isolated } from './isolation.ts';
+import type { Occupant } from './occupancy.ts';
+import { OpenCursor } from './open-cursor.ts';
 import type { Limits } from './patience.ts';
 import type { Place, Step } from './prelude.ts';
 import { Savepoint } from './savepoint.ts';
 import type { Setting } from './settings.ts';
-import { callerLeft, hasEnded, leftOpen, timeIsUp, wasRolledBack } from './transaction-errors.ts';
+import { guestLost, hasEnded, leftOpen, refuseOverdue, wasRolledBack } from './transaction-errors.ts';
 import { travelsAlone } from './travel.ts';
+import { Visits } from './visits.ts';
 
 /** What a level of a transaction is given. */
 export interface LevelPlan {
@@ -40,14 +44,15 @@ export class Level implements Place {
   readonly plan: LevelPlan;
   readonly hooks: Hooks = new Hooks();
   readonly #ground: Ground;
-  readonly #intake: Intake;
+  readonly intake: Intake;
   #state: State = { kind: 'active' };
   readonly #savepoint: Savepoint | undefined;
   #function: 'runs' | 'has returned' = 'runs';
-  #cursor: Submittable | undefined = undefined;
-  /** At the end nobody will read one that is open, or that comes to its turn only now. */
-  #cursors: 'kept' | 'put away' = 'kept';
+  readonly #cursor: OpenCursor;
+  /** All levels of a transaction share them. */
+  readonly fences: Fences;
   #nested = 0;
+  readonly visits: Visits;
 
   constructor(ground: Ground, bracket: Bracket, { plan, parent }: { plan: LevelPlan; parent?: Level }) {
     this.#ground = ground;
@@ -55,8 +60,11 @@ export class Level implements Place {
     this.plan = plan;
     this.parent = parent;
     this.depth = parent === undefined ? 0 : parent.depth + 1;
-    this.#intake = new Intake(ground, this);
+    this.intake = new Intake(ground, this);
+    this.visits = new Visits(this.intake, parent?.visits);
     this.#savepoint = parent === undefined ? undefined : new Savepoint(this.depth, plan.settings);
+    this.#cursor = new OpenCursor(ground.clock, () => bracket.endNow(leftOpen(plan.name)));
+    this.fences = parent?.fences ?? new Fences(ground, plan.name);
   }
 
   get limits(): Limits {
@@ -75,6 +83,18 @@ export class Level implements Place {
   /** Its function has returned, and the level around it has its turn again. */
   leave(): void {
     this.#function = 'has returned';
+    this.parent?.intake.vacated(this);
+  }
+
+  /** A library holds it open from now on. */
+  occupy(evict: Occupant['evict']): void {
+    this.visits.open();
+    this.parent?.intake.occupied({ level: this, evict });
+  }
+
+  /** The next statement sets these, and they are to end with this level. */
+  borrow(names: readonly string[]): void {
+    this.#savepoint?.borrow(names);
   }
 
   /** Whether this level's function runs inside the other one. */
@@ -100,37 +120,57 @@ export class Level implements Place {
   query<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
     if (limits === this.limits && isGathered(statement, this.#ground.server)) {
       this.refuseEnded();
-      return this.#intake.gather<Row>(statement);
+      return this.visits.noisily(() => this.intake.gather<Row>(statement));
     }
-    return this.#inTurn(limits, () => this.bracket.run<Row>(statement, this.#place(limits)));
+    return this.#inTurn(limits, {
+      here: () => this.bracket.run<Row>(statement, this.#place(limits)),
+      inside: (host) => host.isolate<Row>(statement, limits, 'guest'),
+    });
+  }
+
+  /** A statement that stands for itself, as far as its failure goes: it does not fail what is around it. */
+  async isolate<Row>(statement: Statement, limits: Limits, as: 'own' | 'guest' = 'own'): Promise<QueryResult<Row>> {
+    const result = await this.#inTurn(limits, {
+      here: () =>
+        this.fences.admit(statement)
+          ? isolated<Row>(this.bracket, statement, this.#place(limits))
+          : this.bracket.run<Row>(statement, this.#place(limits)),
+      inside: (host) => host.isolate<Row>(statement, limits, 'guest'),
+    });
+    if (as === 'guest' && !this.#ground.server.read(statement.text).isPlainRead) this.visits.serve();
+    return result;
   }
 
   queryAll(statements: readonly Statement[], limits: Limits): Promise<GroupAnswer> {
-    return this.#inTurn(limits, () => this.bracket.runAll(statements, this.#place(limits)));
+    return this.#inTurn(limits, {
+      here: () => this.bracket.runAll(statements, this.#place(limits)),
+      inside: (host) => host.visits.receive(host.queryAll(statements, limits)),
+    });
   }
 
   /** Resolves when the cursor has the connection; the turn lasts until it is through. */
   submit(submittable: Submittable, limits: Limits): Promise<void> {
     return new Promise((submitted, reject) => {
-      const run = async (): Promise<void> => {
+      const here = async (): Promise<void> => {
         const hasIt = (): void => {
-          this.#cursor = submittable;
-          if (this.#cursors === 'put away') this.#putAway(submittable);
+          this.#cursor.took(submittable, (to) => this.intake.lent(to));
           submitted();
         };
         try {
           await this.bracket.submit(submittable, this.#place(limits), hasIt);
         } finally {
-          this.#cursor = undefined;
+          this.#cursor.isThrough(submittable);
         }
       };
-      this.#inTurn(limits, run).catch(reject);
+      const inside = (host: Level): Promise<void> =>
+        host.visits.receive(host.submit(submittable, limits)).then(submitted);
+      this.#inTurn(limits, { here, inside }).catch(reject);
     });
   }
 
   /** The last statement, with COMMIT in the same packet where that is possible. */
   async last<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
-    this.#putCursorsAway();
+    this.#cursor.putAway();
     if (
       this.parent !== undefined ||
       this.bracket.prelude.needsEvidence ||
@@ -140,23 +180,23 @@ export class Level implements Place {
       await this.finish();
       return result;
     }
-    return this.#inTurn(limits, async () => {
+    const here = async (): Promise<QueryResult<Row>> => {
       this.#refuseDoomed();
       try {
         return (await this.bracket.commit(this.#place(limits), statement)) as QueryResult<Row>;
       } finally {
-        if (this.bracket.ending?.kind === 'committed') {
-          this.#state = { kind: 'ended', how: 'has committed', outcome: 'kept' };
-        }
+        if (this.bracket.ending?.kind === 'committed') this.#state = COMMITTED;
       }
-    });
+    };
+    return this.#inTurn(limits, { here, inside: 'nowhere' });
   }
 
-  /** Runs a nested one for as long as it lives. */
-  async nest<T>(limits: Limits, run: () => Promise<T>): Promise<T> {
+  /** Runs a nested one for as long as it lives; inside a level that has the turn for long, where there is one. */
+  async nest<T>(limits: Limits, run: (around: Level) => Promise<T>): Promise<T> {
     this.#nested += 1;
+    const inside = (host: Level): Promise<T> => host.visits.receive(host.nest(limits, run));
     try {
-      return await this.#inTurn(limits, run);
+      return await this.#inTurn(limits, { here: () => run(this), inside }, 'nested');
     } finally {
       this.#nested -= 1;
     }
@@ -180,40 +220,42 @@ export class Level implements Place {
 
   /** The function has returned. What was asked for before runs first; then COMMIT, or the savepoint is let go. */
   async finish(): Promise<void> {
-    if (this.#state.kind === 'ended') return this.#refuseUnsaved();
-    this.#putCursorsAway();
-    await this.#intake.take(NO_LIMITS, async () => {
+    if (this.#state.kind === 'ended') return refuseUnknown(this.bracket.ending);
+    this.#cursor.putAway();
+    const here = async (): Promise<void> => {
       if (this.#state.kind === 'ended') return;
       try {
         this.#refuseDoomed();
         if (this.parent === undefined) await this.bracket.commit(this);
         else this.#letGo();
-        this.#state = {
-          kind: 'ended',
-          how: this.parent === undefined ? 'has committed' : 'has ended',
-          outcome: 'kept',
-        };
+        this.#state = this.parent === undefined ? COMMITTED : LET_GO;
       } catch (error) {
         await this.#undo('was rolled back', error);
         throw error;
       }
-    });
+    };
+    await this.intake.take(NO_LIMITS, { here, inside: 'nowhere' });
+    this.visits.handOn();
   }
 
   /** The function has thrown, or has asked for it. */
   async rollBack(how: string, error: unknown): Promise<void> {
     if (this.#state.kind === 'ended') return;
-    const hadCursor = this.#cursor !== undefined && !isDrained(this.#cursor);
-    this.#putCursorsAway();
+    const hadCursor = this.#cursor.isOpen;
+    this.#cursor.putAway();
     // What waits for its turn is refused from now on. What runs in a savepoint is waited for, because the rest goes on.
     if (this.parent === undefined && !hadCursor) return this.#undo(how, error);
     this.#state = { kind: 'ended', how, outcome: 'undone' };
-    await this.#intake.take(NO_LIMITS, () => this.#undo(how, error));
+    await this.intake.take(NO_LIMITS, { here: () => this.#undo(how, error), inside: 'nowhere' });
   }
 
   async #undo(how: string, error: unknown): Promise<void> {
     this.#state = { kind: 'ended', how, outcome: 'undone' };
-    if (this.parent === undefined) return this.bracket.rollBack(how, error);
+    if (this.visits.haveServed) this.parent?.doom(guestLost(this.plan.name));
+    if (this.parent === undefined) {
+      this.intake.evict();
+      return this.bracket.rollBack(how, error);
+    }
     if (!this.#savepoint?.isSet) return;
     this.#savepoint.gone();
     // Where that fails, the connection is lost, and the transaction around it says so.
@@ -221,25 +263,8 @@ export class Level implements Place {
   }
 
   #letGo(): void {
-    const { limits, name } = this.plan;
-    const when = 'between two statements';
-    if (limits.signal?.aborted) throw callerLeft(name, when, limits.signal.reason);
-    if (limits.deadline !== undefined && limits.deadline <= this.#ground.clock.now()) throw timeIsUp(name, when);
+    refuseOverdue(this.plan, this.#ground.clock.now());
     if (this.#savepoint?.isSet) this.bracket.prelude.owe(this.#savepoint.closing());
-  }
-
-  #putCursorsAway(): void {
-    this.#cursors = 'put away';
-    if (this.#cursor !== undefined) this.#putAway(this.#cursor);
-  }
-
-  /** A stream that took the socket over may not give it back; then the connection goes with it. */
-  #putAway(cursor: Submittable): void {
-    putAway(cursor);
-    const giveUp = (): void => {
-      if (this.#cursor === cursor) this.bracket.endNow(leftOpen(this.plan.name));
-    };
-    this.#ground.clock.after(CURSOR_MILLIS, giveUp, 'idle');
   }
 
   #place(limits: Limits): Place {
@@ -254,26 +279,21 @@ export class Level implements Place {
     if (ending?.kind === 'rolled-back' || trouble !== undefined) throw wasRolledBack(this.plan.name, trouble);
   }
 
-  #refuseUnsaved(): void {
-    const { ending } = this.bracket;
-    if (ending?.kind === 'unknown') throw ending.error;
-  }
-
-  async #inTurn<T>(limits: Limits, job: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(limits: Limits, { here, inside }: Job<T>, what: 'statement' | 'nested' = 'statement'): Promise<T> {
     this.refuseEnded();
-    return this.#intake.take(limits, () => {
+    const job = (): Promise<T> => {
       this.refuseEnded();
-      return job();
-    });
+      return what === 'nested' ? here() : this.visits.noisily(here);
+    };
+    return this.intake.take(limits, { here: job, inside });
   }
 
   /** What comes too late. */
   refuseEnded(): void {
-    if (this.#state.kind === 'ended') {
-      throw hasEnded(this.plan.name, this.#state.how, this.bracket.trouble);
-    }
+    if (this.#state.kind === 'ended') throw hasEnded(this.plan.name, this.#state.how, this.bracket.trouble);
   }
 }
 
-const CURSOR_MILLIS = 2_000;
+const COMMITTED: State = { kind: 'ended', how: 'has committed', outcome: 'kept' };
+const LET_GO: State = { kind: 'ended', how: 'has ended', outcome: 'kept' };
 const NO_STEPS: readonly Step[] = Object.freeze([]);

@@ -22,18 +22,18 @@ export function nest<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Pr
   refuseBroader(wish, parent.bracket.plan);
   const limits = within(outer.limits, wish, ground.clock);
   const plan = { name: wish.name ?? outer.name, limits, settings: wish.settings };
-  return parent.nest(limits, async () => {
-    const level = new Level(ground, parent.bracket, { plan, parent });
+  return parent.nest(limits, async (around) => {
+    const level = new Level(ground, around.bracket, { plan, parent: around });
     const tx = new OpenTransaction(ground, level, { attempt: outer.attempt, scope: outer.scope, part: 'own', limits });
     try {
       const value = await ground.ambient.run(tx, async () => fn(tx));
       await level.finish();
-      if (level.outcome === 'undone') parent.hooks.settle(level.hooks);
-      else parent.hooks.adopt(level.hooks);
+      if (level.outcome === 'undone') around.hooks.settle(level.hooks);
+      else around.hooks.adopt(level.hooks);
       return value;
     } catch (error) {
       await level.rollBack('was rolled back because its function threw', error);
-      parent.hooks.settle(level.hooks);
+      around.hooks.settle(level.hooks);
       throw error;
     } finally {
       level.leave();

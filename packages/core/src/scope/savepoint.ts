@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Step } from './prelude.ts';
-import { formerSettings, formerStatement, type Setting, settingsStatement } from './settings.ts';
+import { backStatement, formerSettings, formerStatement, type Setting, settingsStatement } from './settings.ts';
 
 /**
  * The savepoint of a nested level, and what is set for it. It is made with the level's first statement. RELEASE would
@@ -11,6 +11,8 @@ export class Savepoint {
   readonly #settings: readonly Setting[];
   #state: 'unset' | 'set' | 'unsure' = 'unset';
   #former: readonly Setting[] = [];
+  /** What statements of a library set in it, by name, and what that was before. */
+  readonly #borrowed = new Map<string, string | undefined>();
 
   constructor(depth: number, settings: readonly Setting[]) {
     this.name = `${PREFIX}_${depth}`;
@@ -23,8 +25,14 @@ export class Savepoint {
 
   /** What must be sent before the next statement. */
   opening(): readonly Step[] {
-    if (this.#state === 'set') return NONE;
-    return this.#state === 'unset' ? this.#making() : this.#setting('set');
+    const asking = this.#asking();
+    if (this.#state === 'set') return asking;
+    return [...(this.#state === 'unset' ? this.#making() : this.#setting('set')), ...asking];
+  }
+
+  /** The next statement sets these until the end of the transaction, and they are to end with the savepoint. */
+  borrow(names: readonly string[]): void {
+    for (const name of names) if (!this.#borrowed.has(name)) this.#borrowed.set(name, undefined);
   }
 
   /** The user's own text has gone back to a savepoint of its own: what was set since then is not set any more. */
@@ -39,9 +47,20 @@ export class Savepoint {
 
   /** What lets it go. */
   closing(): readonly Step[] {
-    const release: Step = { kind: 'release', statement: `RELEASE SAVEPOINT ${this.name}` };
-    if (this.#former.length === 0) return [release];
-    return [release, { kind: 'settings', statement: settingsStatement(inOrder(this.#former)) }];
+    const steps: Step[] = [{ kind: 'release', statement: `RELEASE SAVEPOINT ${this.name}` }];
+    const borrowed = [...this.#borrowed].flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+    if (borrowed.length > 0) steps.push({ kind: 'settings', statement: backStatement(inOrder(borrowed)) });
+    if (this.#former.length > 0) steps.push({ kind: 'settings', statement: settingsStatement(inOrder(this.#former)) });
+    return steps;
+  }
+
+  #asking(): readonly Step[] {
+    const unknown = [...this.#borrowed].flatMap(([name, value]) => (value === undefined ? [{ name, value: '' }] : []));
+    if (unknown.length === 0) return NONE;
+    const done: Step['done'] = ({ rows }) => {
+      for (const { name, value } of formerSettings(unknown, rows[0] ?? {})) this.#borrowed.set(name, value);
+    };
+    return [{ kind: 'settings', statement: formerStatement(unknown), done }];
   }
 
   #making(): readonly Step[] {
@@ -68,12 +87,20 @@ export class Savepoint {
   }
 }
 
-/** The role first: under the nested one the others may not be allowed. */
+/** What undoes all since a savepoint was set, and lets it go. */
+export function backTo(name: string): readonly Step[] {
+  const texts = [`ROLLBACK TO SAVEPOINT ${name}`, `RELEASE SAVEPOINT ${name}`];
+  return texts.map((statement) => ({ kind: 'savepoint', statement }));
+}
+
+/** Who it is comes first: as the nested one, the others may not be allowed. */
 function inOrder(former: readonly Setting[]): readonly Setting[] {
-  const role = former.filter(({ name }) => name === 'role');
-  return [...role, ...former.filter(({ name }) => name !== 'role')];
+  const rank = ({ name }: Setting): number => (name === 'session_authorization' ? 0 : name === 'role' ? 1 : 2);
+  return former.toSorted((one, other) => rank(one) - rank(other));
 }
 
 /** A name that no user's own savepoint has; made here and nowhere else, so there is nothing to inject. */
 const PREFIX = `lifeguard_${randomBytes(4).toString('hex')}`;
+/** Of a savepoint that is for one statement alone. */
+export const FENCE: string = `${PREFIX}_s`;
 const NONE: readonly Step[] = Object.freeze([]);

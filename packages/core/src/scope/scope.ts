@@ -108,6 +108,11 @@ export class Scope {
     return this.#state === 'ended';
   }
 
+  /** @internal Whether what it says must hold for each statement, or all have one connection. */
+  get isBound(): boolean {
+    return this.settings.length > 0 || this.access === 'read-only' || this.#pin !== undefined;
+  }
+
   /** @internal What a unit of work inside has from it. */
   get heritage(): Heritage {
     const { limits, settings, access } = this;
@@ -245,13 +250,7 @@ export class Scope {
   /** DESIGN.md §5.13: half-done autocommit work is worse than a late one; what was meant to be bound must not run unbound. */
   #refuseLate(): void {
     if (this.#state === 'open') return;
-    if (
-      this.#history === 'transactions' ||
-      this.settings.length > 0 ||
-      this.access === 'read-only' ||
-      this.#pin !== undefined
-    )
-      throw this.#ended();
+    if (this.#history === 'transactions' || this.isBound) throw this.#ended();
     if (this.#late === 'said') return;
     this.#late = 'said';
     publish('lifeguard:statement:late', () => ({ pool: this.#ground.house.name, name: this.name }));

@@ -70,6 +70,14 @@ export function formerSettings(
   return settings.map(({ name }, index) => ({ name, value: String(row[`s${index}`] ?? '') }));
 }
 
+/** Puts back what is different by now. What was never set is set to nothing, as the server does it itself. */
+export function backStatement(former: readonly Setting[]): Statement {
+  const text =
+    'SELECT set_config(name, former, true) FROM unnest($1::text[], $2::text[]) AS s(name, former) ' +
+    "WHERE coalesce(current_setting(name, true), '') <> former";
+  return { text, values: [former.map(({ name }) => name), former.map(({ value }) => value)] };
+}
+
 /** https://www.postgresql.org/docs/current/config-setting.html, and custom ones with a dot in the name. */
 const NAME = /^[a-z_][a-z0-9_$]{0,62}(\.[a-z_][a-z0-9_$]{0,62}){0,2}$/i;
 

@@ -1,6 +1,7 @@
 import { isLifeguardError, LifeguardError, nameOf } from '../errors.ts';
 import type { Evidence } from '../pg/commit-outcome.ts';
 import type { TransactionWord } from '../pg/sql-words.ts';
+import type { Limits } from './patience.ts';
 import type { Setting } from './settings.ts';
 
 /** The errors of transactions and scopes: what became of the work, and what to do about it. */
@@ -72,6 +73,13 @@ export function callerLeft(name: string, when: Moment, cause: unknown): Lifeguar
   return new LifeguardError('ERR_LIFEGUARD_ABORTED', message, { cause, ...sentOrNot(when) });
 }
 
+/** Throws where its time is up, or its caller has left, and nothing runs. */
+export function refuseOverdue({ name, limits }: { name: string; limits: Limits }, now: number): void {
+  const when = 'between two statements';
+  if (limits.signal?.aborted) throw callerLeft(name, when, limits.signal.reason);
+  if (limits.deadline !== undefined && limits.deadline <= now) throw timeIsUp(name, when);
+}
+
 function sentOrNot(when: Moment): typeof UNSENT | undefined {
   return when === 'between two statements' ? UNSENT : undefined;
 }
@@ -87,6 +95,18 @@ export function commitStopped(name: string, cause: unknown): LifeguardError {
 export function leftOpen(name: string): LifeguardError {
   const message = `A cursor or a stream was left open at the end of the transaction "${name}", and could not be closed: it was rolled back, and its connection is closed. Read it to its end, or close it.`;
   return new LifeguardError('ERR_LIFEGUARD_ROLLED_BACK', message);
+}
+
+/** A library's transaction held the turn, and others worked inside it because it seemed to wait for them. */
+export function guestLost(name: string): LifeguardError {
+  const message = `A library's transaction inside "${name}" was rolled back, and with it work that others had been told was done: they had waited for it and were let in. Do not run transactions of a library in parallel with others, or say which belong together with nestable() of @lifeguard/core/orms.`;
+  return new LifeguardError('ERR_LIFEGUARD_INTERLEAVED', message);
+}
+
+/** It was asked for behind a cursor whose reader may be the one who waits. */
+export function cursorIsOpen(text: string): LifeguardError {
+  const message = `Nothing was sent: a cursor, a stream or a COPY has the connection of the transaction to itself, and whoever has it did nothing for half a second while this statement waited (${text.slice(0, 100)}). Read it to its end first, close it, or use another connection: pool.outside(() => …).`;
+  return new LifeguardError('ERR_LIFEGUARD_CURSOR_OPEN', message, UNSENT);
 }
 
 export function ownControl(name: string, word: TransactionWord): LifeguardError {

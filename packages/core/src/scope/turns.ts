@@ -21,13 +21,18 @@ export class Turns {
   }
 
   /** For a turn that was taken, and has not come yet. Whoever loses `patience` by then is passed over. */
-  async wait(turn: Promise<void>, patience: (turn: Promise<void>) => Promise<void>): Promise<void> {
+  async wait<T>(turn: Promise<void>, patience: (turn: Promise<void>) => Promise<T>): Promise<T> {
     try {
-      await patience(turn);
+      return await patience(turn);
     } catch (error) {
-      void turn.then(() => this.leave());
+      this.giveUp(turn);
       throw error;
     }
+  }
+
+  /** For a turn that is not needed any more. */
+  giveUp(turn: Promise<void>): void {
+    void turn.then(() => this.leave());
   }
 
   /** The turn, until the answer is called. */

@@ -168,9 +168,12 @@ class Undertaking {
     const { ending, fault } = bracket;
     if (attempt >= retry.attempts || ending?.kind !== 'rolled-back') return undefined;
     // What the server said of this transaction counts, whatever the function made of it; of others it is not ours to say.
-    const reason = ending.by === 'server' ? ending.error : goesBackTo(error, fault) ? fault : undefined;
+    const isFault = goesBackTo(error, fault);
+    const reason = ending.by === 'server' ? ending.error : isFault || this.#ground.facade.inUse ? fault : undefined;
     if (reason === undefined) return undefined;
     const failure = this.#ground.server.failureOf(reason, bracket.phase);
+    // Libraries make errors of their own, without a cause; but what conflicts with others will do so however it is told.
+    if (ending.by !== 'server' && !isFault && failure.retry !== 'conflict') return undefined;
     const code = nameOf(rootOf(reason));
     const isAllowed =
       failure.retry === 'conflict' ||

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { type Database, freePort, startProxy } from '@lifeguard/testkit';
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
+import pg from 'pg';
+import Cursor from 'pg-cursor';
 import { ERROR_KINDS, type LifeguardError, type LifeguardErrorCode, type PoolFigures } from '../../src/errors.ts';
 import {
   createPool,
@@ -57,6 +59,8 @@ const WAYS: Readonly<Record<LifeguardErrorCode, (database: Database) => Promise<
   ERR_LIFEGUARD_BATCH: (database) => using(database, {}, (pool) => pool.batch(['select 1', 'select 1/0'])),
   ERR_LIFEGUARD_PROPAGATION: (database) =>
     using(database, {}, (pool) => pool.transaction(() => undefined, { propagation: 'mandatory' })),
+  ERR_LIFEGUARD_CURSOR_OPEN: (database) => using(database, {}, waitBehindOwnCursor),
+  ERR_LIFEGUARD_INTERLEAVED: (database) => using(database, {}, rollBackOverGuest),
   ERR_LIFEGUARD_TRANSACTION_CONTROL: (database) => using(database, {}, (pool) => pay(pool, (tx) => tx.query('commit'))),
   ERR_LIFEGUARD_TRANSACTION_ENDED: (database) => using(database, {}, queryAfterCommit),
   ERR_LIFEGUARD_TRANSACTION_FAILED: (database) => using(database, {}, (pool) => pay(pool, goOnAfterFailure)),
@@ -199,6 +203,31 @@ async function goOnAfterFailure(tx: Transaction): Promise<unknown> {
 
 async function swallowFailure(tx: Transaction): Promise<void> {
   await tx.query('select 1/0').catch(() => undefined);
+}
+
+/** It waits for a statement, and what has the connection waits for it. */
+async function waitBehindOwnCursor(pool: LifeguardPool): Promise<unknown> {
+  const pgPool = pool.asPgPool({ pg });
+  return await pool.transaction(async () => {
+    await pgPool.query('create temp table t (id int)');
+    const client = await pgPool.connect();
+    const cursor = client.query(new Cursor('insert into t select g from generate_series(1, 9) g returning id'));
+    await cursor.read(1);
+    return await client.query('select 1');
+  });
+}
+
+/** A library's transaction that does something else while a statement of the transaction around it waits. */
+async function rollBackOverGuest(pool: LifeguardPool): Promise<unknown> {
+  const pgPool = pool.asPgPool({ pg });
+  return await pool.transaction(async (tx) => {
+    const client = await pgPool.connect();
+    await client.query('BEGIN');
+    await client.query('create temp table t (id int)');
+    await tx.query('insert into t values (1)');
+    await client.query('ROLLBACK');
+    client.release();
+  });
 }
 
 /** Its connection is cut as the answer to COMMIT passes. */

@@ -51,7 +51,7 @@ export function codesIn(text: string): string[] {
 /** Every page that users read. */
 export function allPages(): Page[] {
   const docs = readdirSync(new URL('docs/', ROOT)).filter((name) => name.endsWith('.md'));
-  const outside = ['README.md', 'ARCHITECTURE.md', 'packages/core/README.md'];
+  const outside = ['README.md', 'ARCHITECTURE.md', 'packages/core/README.md', 'packages/cls/README.md'];
   return [...outside, ...docs.map((name) => `docs/${name}`)].map((path) => new Page(path));
 }
 

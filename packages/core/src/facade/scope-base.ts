@@ -1,0 +1,79 @@
+import type { PgClient } from '../pg/pg-subset.ts';
+import type { Modes } from '../pg/sql-script.ts';
+import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Submittable } from '../pg/submittable.ts';
+import type { Ground } from '../scope/ground.ts';
+import type { Work } from '../scope/nesting.ts';
+import { Opened } from '../scope/opened.ts';
+import type { Scope } from '../scope/scope.ts';
+import type { Base } from './base.ts';
+import { isolationOf, leftOpen } from './transaction-base.ts';
+
+/**
+ * A scope whose settings, role or one connection must hold for libraries as well: each statement goes through it, and
+ * what a library begins is a transaction of the scope.
+ */
+export class ScopeBase implements Base {
+  readonly #ground: Ground;
+  readonly #scope: Scope;
+  readonly client: PgClient | undefined = undefined;
+  #begunWith: Modes = {};
+
+  constructor(ground: Ground, scope: Scope) {
+    this.#ground = ground;
+    this.#scope = scope;
+  }
+
+  run(statement: Statement, timeoutMillis: number | undefined): Promise<QueryResult> {
+    return this.#scope.query(statement, undefined, timeoutMillis === undefined ? undefined : { timeoutMillis });
+  }
+
+  /** In a transaction for itself: the settings last as long as one. */
+  submit(submittable: Submittable): Promise<void> {
+    return new Promise((submitted, reject) => {
+      const run = (): Promise<void> =>
+        this.#scope.transaction(async (tx) => {
+          await tx.query(submittable);
+          submitted();
+          // Its turn comes when the cursor is through.
+          await tx.query('SELECT');
+        }, ONCE);
+      run().catch(reject);
+    });
+  }
+
+  /** Where nothing was sent yet, one that is like that from its BEGIN on; else the server says what it thinks of it. */
+  async agree(modes: Modes, opened: Opened): Promise<Opened> {
+    const { tx } = opened;
+    if (tx.level.bracket.isFresh) {
+      await opened.rollBack();
+      return this.begin({ ...this.#begunWith, ...modes });
+    }
+    const text = modesStatement(modes);
+    if (text !== undefined) await tx.level.query({ text }, tx.limits);
+    return opened;
+  }
+
+  begin(modes: Modes): Promise<Opened> {
+    this.#begunWith = modes;
+    const { readOnly, deferrable } = modes;
+    const options = { ...ONCE, isolation: isolationOf(modes), readOnly, deferrable };
+    // Outside of the context of the statement: it is not this call that the transaction belongs to.
+    const begin = (fn: Work<void>): Promise<void> =>
+      this.#ground.ambient.run(this.#scope, () => this.#scope.transaction(fn, options));
+    return Opened.begin(begin, leftOpen(this.#ground));
+  }
+}
+
+/** As it was said, for the server to judge. */
+function modesStatement({ isolation, readOnly, deferrable }: Modes): string | undefined {
+  const modes = [
+    ...(isolation === undefined ? [] : [`ISOLATION LEVEL ${isolation.toUpperCase()}`]),
+    ...(readOnly === undefined ? [] : [readOnly ? 'READ ONLY' : 'READ WRITE']),
+    ...(deferrable === undefined ? [] : [deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE']),
+  ];
+  return modes.length === 0 ? undefined : `SET TRANSACTION ${modes.join(', ')}`;
+}
+
+/** What a library does in it cannot be done again from here. */
+const ONCE = Object.freeze({ retry: false, propagation: 'requires-new' } as const);

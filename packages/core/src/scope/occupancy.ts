@@ -1,0 +1,150 @@
+import type { Clock, Timer } from '../clock.ts';
+import type { Level } from './level.ts';
+import { cursorIsOpen } from './transaction-errors.ts';
+
+/** A nested level that a library holds open by its BEGIN. */
+export interface Occupant {
+  readonly level: Level;
+  /** Rolls it back: nobody is left who could end it. What is around it goes on to its end, or is rolled back itself. */
+  evict(around: 'goes on' | 'is undone'): void;
+}
+
+/** What a visitor wants: to do something while the occupant stays, or the turn itself, because all is to end. */
+export type Purpose = 'guest' | 'end';
+
+interface Visitor {
+  readonly arrivedAt: number;
+  readonly purpose: Purpose;
+  readonly invite: (host: Level) => void;
+  readonly refuse: (error: unknown) => void;
+}
+
+/** What has the connection to itself for as long as somebody reads or writes it. */
+export interface Exclusive {
+  readonly text: string;
+  /** Whether it waits for whoever has it, and not for the server. */
+  isIdle(): boolean;
+}
+
+type State =
+  | { readonly kind: 'free' }
+  | { readonly kind: 'taken'; readonly occupant: Occupant; running: number; quietAt: number }
+  /** `seen`: how it was when somebody waited and last looked. */
+  | { readonly kind: 'lent'; readonly to: Exclusive; seen: 'busy' | 'idle' };
+
+/**
+ * The turn of a level while a library has it, from its BEGIN to its COMMIT. Who waits behind it may be a sibling, for
+ * which waiting is right, or called by the library's own function, which waits for it in turn: then both would wait for
+ * ever. From outside the two cannot be told apart. But a function that waits sends nothing: where an occupant is quiet for
+ * a while, one visitor is let in as a guest, first of those who came since it fell quiet. A guest who was a sibling after
+ * all loses nothing while the occupant commits; where it rolls back, the whole transaction is refused its COMMIT.
+ */
+export class Occupancy {
+  readonly #clock: Clock;
+  readonly #visitors = new Set<Visitor>();
+  #state: State = FREE;
+  /** Numbers what happens, so that it is known what came first. */
+  #moment = 0;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  take(occupant: Occupant): void {
+    this.#state = { kind: 'taken', occupant, running: 0, quietAt: this.#next() };
+    this.#look();
+  }
+
+  leave(level: Level): void {
+    if (this.#state.kind === 'taken' && this.#state.occupant.level === level) this.#state = FREE;
+    this.#look();
+  }
+
+  /** A cursor, a stream or a COPY has the turn, until the answer is called. */
+  lend(to: Exclusive): () => void {
+    const state: State = { kind: 'lent', to, seen: 'busy' };
+    this.#state = state;
+    this.#look();
+    return () => {
+      if (this.#state === state) this.#state = FREE;
+      this.#look();
+    };
+  }
+
+  evict(): void {
+    if (this.#state.kind === 'taken') this.#state.occupant.evict('is undone');
+  }
+
+  /** Something runs in the occupant, or below it, until the answer is called. */
+  began(): () => void {
+    const state = this.#state;
+    if (state.kind !== 'taken') return () => undefined;
+    state.running += 1;
+    this.#look();
+    return () => {
+      state.running -= 1;
+      state.quietAt = this.#next();
+      this.#look();
+    };
+  }
+
+  /** Waits for the turn, or for an invitation. `over` is to be called when neither is waited for any more. */
+  visit(turn: Promise<void>, purpose: Purpose): { readonly host: Promise<Level | undefined>; over(): void } {
+    const { promise: host, resolve, reject } = Promise.withResolvers<Level | undefined>();
+    const visitor: Visitor = { arrivedAt: this.#next(), purpose, invite: resolve, refuse: reject };
+    this.#visitors.add(visitor);
+    void turn.then(() => resolve(undefined));
+    this.#look();
+    return { host, over: () => void this.#visitors.delete(visitor) };
+  }
+
+  #next(): number {
+    this.#moment += 1;
+    return this.#moment;
+  }
+
+  #look(): void {
+    const isQuiet = this.#state.kind === 'taken' && this.#state.running === 0;
+    if (isQuiet && this.#visitors.size > 0) {
+      this.#timer ??= this.#clock.after(GRACE_MILLIS, () => this.#invite());
+    } else if (this.#state.kind === 'lent' && this.#visitors.size > 0) {
+      this.#timer ??= this.#clock.after(IDLE_MILLIS, () => this.#refuse());
+    } else {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+    }
+  }
+
+  /** Who reads a cursor and waits for another statement in between waits for himself. */
+  #refuse(): void {
+    this.#timer = undefined;
+    const state = this.#state;
+    if (state.kind === 'lent') {
+      const guests = [...this.#visitors].filter(({ purpose }) => purpose === 'guest');
+      if (state.to.isIdle() && state.seen === 'idle')
+        for (const { refuse } of guests) refuse(cursorIsOpen(state.to.text));
+      state.seen = state.to.isIdle() && guests.length > 0 ? 'idle' : 'busy';
+    }
+    this.#look();
+  }
+
+  #invite(): void {
+    this.#timer = undefined;
+    const state = this.#state;
+    if (state.kind !== 'taken') return this.#look();
+    const all = [...this.#visitors];
+    const visitor = all.find(({ arrivedAt }) => arrivedAt > state.quietAt) ?? all[0];
+    if (visitor === undefined) return;
+    if (visitor.purpose === 'end') return state.occupant.evict('goes on');
+    this.#visitors.delete(visitor);
+    visitor.invite(state.occupant.level);
+    this.#look();
+  }
+}
+
+const FREE: State = Object.freeze({ kind: 'free' });
+/** Longer than a library takes between two statements, unless its function waits for something else. */
+const GRACE_MILLIS = 100;
+/** Looked at twice before anybody is refused. */
+const IDLE_MILLIS = 500;
