@@ -13,6 +13,7 @@ import {
   type Transaction,
 } from '../../src/index.ts';
 import { overloaded } from '../../src/pool/refusal.ts';
+import { sandbox } from '../../src/testing/index.ts';
 import { Page } from './page.ts';
 
 const PAGE = new Page('docs/4-errors.md');
@@ -60,6 +61,7 @@ const WAYS: Readonly<Record<LifeguardErrorCode, (database: Database) => Promise<
   ERR_LIFEGUARD_PROPAGATION: (database) =>
     using(database, {}, (pool) => pool.transaction(() => undefined, { propagation: 'mandatory' })),
   ERR_LIFEGUARD_CURSOR_OPEN: (database) => using(database, {}, waitBehindOwnCursor),
+  ERR_LIFEGUARD_SANDBOX: (database) => using(database, {}, queryAfterSandbox),
   ERR_LIFEGUARD_INTERLEAVED: (database) => using(database, {}, rollBackOverGuest),
   ERR_LIFEGUARD_TRANSACTION_CONTROL: (database) => using(database, {}, (pool) => pay(pool, (tx) => tx.query('commit'))),
   ERR_LIFEGUARD_TRANSACTION_ENDED: (database) => using(database, {}, queryAfterCommit),
@@ -215,6 +217,11 @@ async function waitBehindOwnCursor(pool: LifeguardPool): Promise<unknown> {
     await cursor.read(1);
     return await client.query('select 1');
   });
+}
+
+async function queryAfterSandbox(pool: LifeguardPool): Promise<unknown> {
+  const late = await sandbox(pool, { name: 'POST /pay pays once' }, (db) => db.allow(() => pool.query('select 1')));
+  return await late();
 }
 
 /** A library's transaction that does something else while a statement of the transaction around it waits. */

@@ -101,9 +101,11 @@ describe('a library that is quiet inside its transaction', () => {
         expect(await errorOf(put(orm, 1))).toMatchObject({ code: '23505' });
         expect(await errorOf(promised(orm, (inner) => put(inner, 1)))).toMatchObject({ code: '23505' });
         expect(await errorOf(put(tx, 1))).toMatchObject({ code: '23505' });
+        const limited = tx.query('insert into item values (1)', [], { timeoutMillis: 60_000 });
+        expect(await errorOf(limited)).toMatchObject({ code: '23505' });
         await put(client, 2);
       });
-      for (const _ of [1, 2, 3]) await grace.passes();
+      for (const _ of [1, 2, 3, 4]) await grace.passes();
       await whole;
     });
     expect(await stored()).toEqual([1, 2]);

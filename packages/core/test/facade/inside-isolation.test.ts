@@ -152,18 +152,21 @@ describe('a statement of a library that fails in a transaction', () => {
     expect(await stored()).toEqual([3]);
   });
 
-  test('because it lost against another transaction lets the whole be tried again', async ({ database }) => {
-    const { pool, orm, stored } = await prepared(database);
-    const attempts: number[] = [];
-    await pool.transaction(async (tx) => {
-      attempts.push(tx.attempt);
-      await put(orm, tx.attempt);
-      const raise = `do $$ begin raise exception 'lost' using errcode = '40001'; end $$`;
-      if (tx.attempt === 1) await orm.query(raise);
-    });
-    expect(attempts).toEqual([1, 2]);
-    expect(await stored()).toEqual([2]);
-  });
+  test.for(['40001', '40P01'])(
+    'with %s, because it lost, lets the whole be tried again',
+    async (code, { database }) => {
+      const { pool, orm, stored } = await prepared(database);
+      const attempts: number[] = [];
+      await pool.transaction(async (tx) => {
+        attempts.push(tx.attempt);
+        await put(orm, tx.attempt);
+        const raise = `do $$ begin raise exception 'lost' using errcode = '${code}'; end $$`;
+        if (tx.attempt === 1) await orm.query(raise);
+      });
+      expect(attempts).toEqual([1, 2]);
+      expect(await stored()).toEqual([2]);
+    },
+  );
 });
 
 describe('with isolateStatements: false', () => {
@@ -205,6 +208,17 @@ describe('what isolation costs on the wire', () => {
     expect(await cost(() => inside(orm, three, pool))).toEqual(trips(5));
   });
 
+  test('leaves no savepoint behind when the next statement runs', async ({ database }) => {
+    const { pool, cost, texts } = await wiretap(database.connection);
+    const orm = pool.asPgPool({ pg });
+    const three = async (): Promise<void> => {
+      for (const id of [1, 2, 3]) await orm.query('select $1::int', [id]);
+    };
+    await cost(() => inside(orm, three, pool));
+    const words = texts.map((text) => text.split(' ')[0]).filter((word) => /^(SAVEPOINT|RELEASE)$/.test(word ?? ''));
+    expect(words.join(' ')).toBe('SAVEPOINT RELEASE SAVEPOINT RELEASE SAVEPOINT RELEASE SAVEPOINT');
+  });
+
   test('is one round trip for one that fails', async ({ database }) => {
     const { pool, cost, texts } = await wiretap(database.connection);
     const orm = pool.asPgPool({ pg });
@@ -241,57 +255,5 @@ describe('what isolation costs on the wire', () => {
     const work = (): Promise<unknown> =>
       undone((fail) => promised(orm, (client) => client.query('select 1').then(fail)));
     expect((await cost(() => inside(orm, work, pool))).trips).toBe(4);
-  });
-});
-
-describe('many savepoints in one transaction', () => {
-  const writes = async (orm: pg.Pool, count: number): Promise<void> => {
-    for (let id = 0; id < count; id += 1) await put(orm, id);
-  };
-
-  test('are told of once, past 64 writes, and then there are no more', async ({ database }) => {
-    const { pool, orm, notes, stored } = await prepared(database);
-    const whole = pool.transaction(async () => {
-      await writes(orm, 64);
-      expect(await errorOf(put(orm, 1))).toMatchObject({ code: '23505' });
-      expect(notes.codes).toEqual(['LIFEGUARD_MANY_SAVEPOINTS']);
-      expect(await errorOf(put(orm, 65))).toMatchObject({ code: 'ERR_LIFEGUARD_TRANSACTION_FAILED' });
-    });
-    expect(await errorOf(whole)).toMatchObject({ code: 'ERR_LIFEGUARD_ROLLED_BACK', cause: { code: '23505' } });
-    expect(await stored()).toEqual([]);
-    await pool.transaction(() => writes(orm, 70));
-    expect(notes.codes.filter((code) => code === 'LIFEGUARD_MANY_SAVEPOINTS').length).toBeLessThan(3);
-    expect((await stored()).length).toBe(70);
-  });
-
-  test('of reads are not counted', async ({ database }) => {
-    const { pool, orm, notes, stored } = await prepared(database);
-    await pool.transaction(async () => {
-      for (let at = 0; at < 100; at += 1) await orm.query('select id from item where id = $1', [at]);
-      await put(orm, 1);
-      expect(await errorOf(put(orm, 1))).toMatchObject({ code: '23505' });
-    });
-    expect(notes.codes).toEqual([]);
-    expect(await stored()).toEqual([1]);
-  });
-
-  test('are counted for the whole, in whichever nested transaction they are', async ({ database }) => {
-    const { pool, orm, notes } = await prepared(database);
-    await pool.transaction(async (tx) => {
-      await writes(orm, 60);
-      await tx.transaction(() => Promise.all([61, 62, 63, 64, 65, 66].map((id) => put(orm, id))));
-    });
-    expect(notes.codes).toEqual(['LIFEGUARD_MANY_SAVEPOINTS']);
-  });
-
-  test('begin anew in the next transaction', async ({ database }) => {
-    const { pool, orm, notes, stored } = await prepared(database);
-    for (const at of [0, 1]) {
-      await pool.transaction(async () => {
-        for (let id = 0; id < 60; id += 1) await put(orm, at * 60 + id);
-      });
-    }
-    expect(notes.codes).toEqual([]);
-    expect((await stored()).length).toBe(120);
   });
 });

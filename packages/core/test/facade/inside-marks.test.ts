@@ -3,7 +3,7 @@ import pg from 'pg';
 import { answerOf, errorOf } from '../server/rig.ts';
 import { Grace, Moment } from './inside-grace.ts';
 import { STYLES, type Style } from './inside-library.ts';
-import { type House, prepared, put, undone, wholly } from './inside-rig.ts';
+import { type House, Mine, prepared, put, undone, wholly } from './inside-rig.ts';
 
 /** A library whose transactions are marked as one whole each. */
 function marked({ pool }: House, transact: Style): Style {
@@ -192,6 +192,52 @@ describe('a mark', () => {
       expect(await errorOf(guest)).toMatchObject({ code: 'ERR_LIFEGUARD_TRANSACTION_ENDED' });
     });
     await grace.passesFor(whole);
+    expect(await stored()).toEqual([]);
+  });
+
+  test('that rolls back over its own parts, one of which was a guest of another, deceives nobody', async ({
+    database,
+  }) => {
+    const grace = Grace.held();
+    const house = await prepared(database);
+    const { pool, orm, stored } = house;
+    const transact = marked(house, style);
+    const [quiet, end] = [new Moment(), new Moment()];
+    await pool.transaction(async () => {
+      const whole = undone((fail) =>
+        transact(orm, async () => {
+          const host = transact(orm, (inner) =>
+            put(inner, 1)
+              .then(quiet.come)
+              .then(() => end.comes()),
+          );
+          await quiet.comes();
+          await put(orm, 2);
+          end.come();
+          await host;
+          fail();
+        }),
+      );
+      await grace.passesFor(whole);
+      await put(orm, 3);
+    });
+    expect(await stored()).toEqual([3]);
+  });
+
+  test('that rolls back over a guest of one inside it makes the whole fail', async ({ database }) => {
+    const grace = Grace.held();
+    const house = await prepared(database);
+    const { pool, orm, stored } = house;
+    const transact = marked(house, style);
+    const whole = pool.transaction((tx) =>
+      transact(orm, async (client) => {
+        await put(client, 1);
+        await transact(orm, (inner) => put(inner, 2).then(() => put(tx, 3)));
+        throw new Mine();
+      }).catch(() => undefined),
+    );
+    const interleaved = { code: 'ERR_LIFEGUARD_ROLLED_BACK', cause: { code: 'ERR_LIFEGUARD_INTERLEAVED' } };
+    expect(await errorOf(grace.passesFor(whole))).toMatchObject(interleaved);
     expect(await stored()).toEqual([]);
   });
 
