@@ -6,7 +6,7 @@ export default defineConfig({
   // Tests read the packages' sources, so they need no build.
   ssr: { resolve: { conditions: ['@lifeguard/source', 'module', 'node', 'development|production'] } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'testkit/test/**/*.test.ts', 'tools/test/**/*.test.ts'],
+    include: ['{packages/*,testkit,tools,conformance,examples/*}/test/**/*.test.ts'],
     exclude: ['**/node_modules/**', ...(long ? [] : ['**/*.long.test.ts'])],
     globalSetup: ['testkit/src/global-setup.ts'],
     reporters: ['default', './tools/summary-reporter.ts'],

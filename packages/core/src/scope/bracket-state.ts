@@ -31,3 +31,11 @@ export function onlyResult<Row>({ results, failure }: GroupAnswer): QueryResult<
 
 /** What travels in one packet: our own steps, and the user's statements behind them. */
 export type Trip = Pick<Group, 'statements'> & { readonly steps: readonly Step[] };
+
+/** The answer without that to our own steps. A step that failed is a failure at a negative place. */
+export function withoutSteps(answer: GroupAnswer, steps: number, error: unknown): GroupAnswer {
+  const results = answer.results.slice(steps);
+  if (answer.failure === undefined) return { results, failure: undefined };
+  const unread = answer.unread?.map((one) => ({ ...one, index: one.index - steps })) ?? [];
+  return { results, failure: { index: answer.failure.index - steps, error }, unread };
+}

@@ -1,9 +1,8 @@
-import type { Phase } from '../pg/failure.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { GroupAnswer } from '../pg/sync-group.ts';
 import { armedMillis, withSlack } from './arming.ts';
-import { type BracketState, type Errand, onlyResult, type Trip } from './bracket-state.ts';
+import { type BracketState, type Errand, onlyResult, type Trip, withoutSteps } from './bracket-state.ts';
 import { Conclusion } from './conclusion.ts';
 import { houseLimits } from './deadline.ts';
 import { EarlyEnd } from './early-end.ts';
@@ -31,8 +30,12 @@ export class Bracket {
   #state: BracketState = { kind: 'fresh' };
   /** The last failure of a statement. */
   fault: unknown = undefined;
+  /** How many things may have written. */
+  writes = 0;
+  /** The one of a library, while nothing has succeeded since. */
+  blamed: unknown = undefined;
   #lending: 'no' | 'underway' = 'no';
-  readonly #conclusion: Conclusion;
+  readonly conclusion: Conclusion;
   readonly #watch: TimeWatch;
   readonly earlyEnd: EarlyEnd = new EarlyEnd();
 
@@ -41,7 +44,7 @@ export class Bracket {
     this.#ground = ground;
     this.#lender = lender;
     this.prelude = new Prelude(ground, plan);
-    this.#conclusion = new Conclusion(ground, plan, {
+    this.conclusion = new Conclusion(ground, plan, {
       prelude: this.prelude,
       giveBack: (ending) => this.#giveBack(ending),
       abandon: (ending) => this.#abandon(ending),
@@ -74,13 +77,10 @@ export class Bracket {
     return (this.#state as { hold?: Hold }).hold;
   }
 
-  get phase(): Phase {
-    return this.#conclusion.phase;
-  }
-
   /** Not async, as what it calls: each statement comes through here. */
   run<Row>(statement: Statement, place: Place): Promise<QueryResult<Row>> {
-    const { transaction } = this.#ground.server.read(statement.text);
+    const { transaction, isPlainRead } = this.#ground.server.read(statement.text);
+    if (!isPlainRead) this.writes += 1;
     const isReturn = transaction.length > 0 && transaction.includes('rollback to');
     const hold = this.#held(isReturn ? 'repair' : 'work');
     if (hold !== undefined) return this.#runOn<Row>(hold, statement, { place, isReturn });
@@ -105,6 +105,7 @@ export class Bracket {
   }
 
   async runAll(statements: readonly Statement[], place: Place): Promise<GroupAnswer> {
+    this.writes += 1;
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
     return this.#ask(hold, { steps: this.prelude.before(place), statements }, place.limits);
   }
@@ -124,7 +125,9 @@ export class Bracket {
   async returnTo(savepoint: string): Promise<void> {
     if (this.#state.kind !== 'open' && this.#state.kind !== 'failed') return;
     this.prelude.returned();
+    const { blamed } = this;
     await this.#prepare(this.#state.hold, backTo(savepoint), houseLimits(this.#ground.clock));
+    this.blamed = blamed;
   }
 
   /** COMMIT, alone or in one packet with a last statement. Rejects where it did not commit, or where nobody knows. */
@@ -136,7 +139,7 @@ export class Bracket {
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
     const steps = statement === undefined ? this.prelude.owedSettings : this.prelude.before(place);
     try {
-      return await this.#conclusion.commit(hold, { steps, statement, limits: place.limits });
+      return await this.conclusion.commit(hold, { steps, statement, limits: place.limits });
     } catch (error) {
       // It was not the COMMIT that failed, but what travelled before it.
       this.#observe(hold, error);
@@ -167,7 +170,7 @@ export class Bracket {
 
   /** Ends it under its function's hands: what runs is cancelled, but a COMMIT that is on its way is let through. */
   endNow(error: unknown): void {
-    if (this.#state.kind !== 'over' && !this.#conclusion.isUnderway) this.#giveUp(error);
+    if (this.#state.kind !== 'over' && !this.conclusion.isUnderway) this.#giveUp(error);
   }
 
   /** Undefined while there is none. */
@@ -204,7 +207,6 @@ export class Bracket {
     this.#held('repair');
   }
 
-  /** The answer without that to our own steps. A step that failed is a failure at a negative place. */
   #ask(hold: Hold, { steps, statements }: Trip, limits: Limits): Promise<GroupAnswer> {
     const parcel = {
       before: steps.map((step) => step.statement),
@@ -214,11 +216,8 @@ export class Bracket {
     };
     const noted = (answer: GroupAnswer): GroupAnswer => {
       const error = this.prelude.note(steps, answer);
-      const results = answer.results.slice(steps.length);
-      if (answer.failure === undefined) return { results, failure: undefined };
-      this.#observe(hold, error);
-      const unread = answer.unread?.map((one) => ({ ...one, index: one.index - steps.length })) ?? [];
-      return { results, failure: { index: answer.failure.index - steps.length, error }, unread };
+      if (answer.failure !== undefined) this.#observe(hold, error);
+      return withoutSteps(answer, steps.length, error);
     };
     return this.#patient(hold, limits, () => hold.send(parcel).then(noted));
   }
@@ -241,6 +240,7 @@ export class Bracket {
     }
     if (this.#state.kind === 'over') throw interruption(this.#state.ending, hold.lastFailure, this.plan.name);
     this.#observe(hold, hold.lastFailure);
+    if (hold.lastFailure === undefined) this.blamed = undefined;
     this.#watch.look(this.trouble);
     if (this.ending !== undefined && this.ending.kind !== 'committed') throw this.ending.error;
     return answer;

@@ -36,6 +36,10 @@ export class Gathering {
     return this.#others.length === 0;
   }
 
+  get statements(): readonly Statement[] {
+    return [this.first, ...this.#others.map(({ statement }) => statement)];
+  }
+
   add<Row>(statement: Statement): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => void this.#others.push({ statement, resolve, reject }));
   }

@@ -1,14 +1,14 @@
-import type { QueryResult, Statement } from '../pg/statement.ts';
+import type { Statement } from '../pg/statement.ts';
 import type { Bracket } from './bracket.ts';
 import type { Ground } from './ground.ts';
 import type { Place, Step } from './prelude.ts';
 import { FENCE } from './savepoint.ts';
 
 /**
- * Runs one statement behind a savepoint of its own: when it fails, the transaction goes on, as a pool goes on for whoever
- * takes every statement to stand for itself. The savepoint travels with the statement, and its RELEASE with the next one.
+ * Runs something behind a savepoint of its own: when it fails, the transaction goes on, as a pool goes on for whoever
+ * takes every statement to stand for itself. The savepoint travels with it, and its RELEASE with what comes next.
  */
-export async function isolated<Row>(bracket: Bracket, statement: Statement, place: Place): Promise<QueryResult<Row>> {
+export async function isolated<T>(bracket: Bracket, place: Place, run: (behind: Place) => Promise<T>): Promise<T> {
   const fence = { isSet: false };
   const set = (): void => {
     fence.isSet = true;
@@ -20,16 +20,13 @@ export async function isolated<Row>(bracket: Bracket, statement: Statement, plac
     returned: () => place.returned(),
   };
   try {
-    return await bracket.run<Row>(statement, behind);
-  } catch (error) {
-    // Of rows that cannot be read the server knows nothing: there the statement stands.
-    if (fence.isSet && bracket.trouble !== undefined) {
-      fence.isSet = false;
-      await bracket.returnTo(FENCE);
-    }
-    throw error;
+    return await run(behind);
   } finally {
-    if (fence.isSet && bracket.ending === undefined) bracket.prelude.owe([RELEASE]);
+    // Of rows that cannot be read the server knows nothing: there the statement stands.
+    const hasFailed = bracket.trouble !== undefined;
+    // Where that fails, the connection is lost, and the transaction says so; the first error is the one to hear of.
+    if (fence.isSet && hasFailed) await bracket.returnTo(FENCE).catch(() => undefined);
+    else if (fence.isSet && bracket.ending === undefined) bracket.prelude.owe([RELEASE]);
   }
 }
 
@@ -50,8 +47,9 @@ export class Fences {
 
   /** Whether this statement may have one. */
   admit({ text }: Statement): boolean {
+    const { isPlainRead, words } = this.#ground.server.read(text);
     if (this.#writes > MOST_WRITES) return false;
-    if (this.#ground.server.read(text).isPlainRead) return true;
+    if (isPlainRead || OF_CURSORS.has(words[0])) return true;
     this.#writes += 1;
     if (this.#writes <= MOST_WRITES) return true;
     const message = `the transaction "${this.#name}" has more than ${MOST_WRITES} writing statements of a library, so from here on a statement that fails is not undone by itself: the transaction fails with it. Use fewer and larger statements, or let the library begin a transaction of its own`;
@@ -61,4 +59,6 @@ export class Fences {
 }
 
 const MOST_WRITES = 64;
+/** They write nothing, so the server has nothing to remember. */
+const OF_CURSORS: ReadonlySet<string | undefined> = new Set(['DECLARE', 'FETCH', 'MOVE', 'CLOSE']);
 const RELEASE: Step = Object.freeze({ kind: 'release', statement: `RELEASE SAVEPOINT ${FENCE}` });

@@ -63,8 +63,12 @@ export class Lease implements AsyncDisposable {
   }
 
   /** @internal A cursor, a stream or a COPY, after what was asked for before. Resolves when it is through. */
-  async submit(submittable: Submittable): Promise<void> {
-    return this.#inTurn(this.#held(), () => this.#held().hold.submit(submittable));
+  async submit(submittable: Submittable, begun: () => void): Promise<void> {
+    return this.#inTurn(this.#held(), () => {
+      const { hold } = this.#held();
+      begun();
+      return hold.submit(submittable);
+    });
   }
 
   /** @internal The driver's client, for as long as the lease lasts. */

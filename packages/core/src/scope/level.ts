@@ -6,10 +6,11 @@ import { NO_LIMITS } from './deadline.ts';
 import { refuseUnknown } from './ending.ts';
 import { isGathered } from './gathering.ts';
 import type { Ground } from './ground.ts';
+import { settingsOf } from './heritage.ts';
 import { type Hook, Hooks } from './hooks.ts';
-import { Intake, type Job } from './intake.ts';
+import { type Asked, AT_THE_END, FOR_THE_TURN, Intake } from './intake.ts';
 import { Fences, isolated } from './isolation.ts';
-import type { Occupant } from './occupancy.ts';
+import { type Occupant, purposeOf } from './occupancy.ts';
 import { OpenCursor } from './open-cursor.ts';
 import type { Limits } from './patience.ts';
 import type { Place, Step } from './prelude.ts';
@@ -52,6 +53,8 @@ export class Level implements Place {
   /** All levels of a transaction share them. */
   readonly fences: Fences;
   #nested = 0;
+  /** Whether one of its statements had failed when it was to end well. */
+  hadFailed = false;
   readonly visits: Visits;
 
   constructor(ground: Ground, bracket: Bracket, { plan, parent }: { plan: LevelPlan; parent?: Level }) {
@@ -89,12 +92,14 @@ export class Level implements Place {
   /** A library holds it open from now on. */
   occupy(evict: Occupant['evict']): void {
     this.visits.open();
-    this.parent?.intake.occupied({ level: this, evict });
+    const welcomes: Occupant['welcomes'] = (who) => this.visits.welcomes(who) && this.bracket.trouble === undefined;
+    this.parent?.intake.occupied({ level: this, welcomes, evict });
   }
 
   /** The next statement sets these, and they are to end with this level. */
   borrow(names: readonly string[]): void {
     this.#savepoint?.borrow(names);
+    if (names.length > 0) this.visits.close('everybody');
   }
 
   /** Whether this level's function runs inside the other one. */
@@ -106,15 +111,13 @@ export class Level implements Place {
 
   opening(): readonly Step[] {
     if (this.parent === undefined || this.#savepoint === undefined) return NO_STEPS;
-    const before = this.parent.opening();
-    const own = this.#savepoint.opening();
-    if (before.length === 0) return own;
-    return own.length === 0 ? before : [...before, ...own];
+    return [...this.parent.opening(), ...this.#savepoint.opening()];
   }
 
   /** A text of the user's own has gone back to a savepoint, of this level or of one around it. */
   returned(): void {
     for (let level: Level | undefined = this; level !== undefined; level = level.parent) level.#savepoint?.returned();
+    if (this.visits.isReturnDeceitful) this.parent?.doom(guestLost(this.plan.name));
   }
 
   query<Row>(statement: Statement, limits: Limits): Promise<QueryResult<Row>> {
@@ -122,50 +125,49 @@ export class Level implements Place {
       this.refuseEnded();
       return this.visits.noisily(() => this.intake.gather<Row>(statement));
     }
-    return this.#inTurn(limits, {
-      here: () => this.bracket.run<Row>(statement, this.#place(limits)),
-      inside: (host) => host.isolate<Row>(statement, limits, 'guest'),
-    });
+    const here = (): Promise<QueryResult<Row>> => this.bracket.run<Row>(statement, this.#place(limits));
+    return this.#ask(statement, limits, { here, guestOf: undefined });
   }
 
   /** A statement that stands for itself, as far as its failure goes: it does not fail what is around it. */
-  async isolate<Row>(statement: Statement, limits: Limits, as: 'own' | 'guest' = 'own'): Promise<QueryResult<Row>> {
-    const result = await this.#inTurn(limits, {
-      here: () =>
-        this.fences.admit(statement)
-          ? isolated<Row>(this.bracket, statement, this.#place(limits))
-          : this.bracket.run<Row>(statement, this.#place(limits)),
-      inside: (host) => host.isolate<Row>(statement, limits, 'guest'),
-    });
-    if (as === 'guest' && !this.#ground.server.read(statement.text).isPlainRead) this.visits.serve();
-    return result;
+  isolate<Row>(statement: Statement, limits: Limits, guestOf?: Level): Promise<QueryResult<Row>> {
+    const run = (place: Place): Promise<QueryResult<Row>> => this.bracket.run<Row>(statement, place);
+    const place = this.#place(limits);
+    // A guest must not fail its host.
+    const here = (): Promise<QueryResult<Row>> =>
+      this.fences.admit(statement) || guestOf !== undefined ? isolated(this.bracket, place, run) : run(place);
+    return this.#ask(statement, limits, { here, guestOf });
   }
 
-  queryAll(statements: readonly Statement[], limits: Limits): Promise<GroupAnswer> {
-    return this.#inTurn(limits, {
-      here: () => this.bracket.runAll(statements, this.#place(limits)),
-      inside: (host) => host.visits.receive(host.queryAll(statements, limits)),
+  queryAll(statements: readonly Statement[], limits: Limits, guestOf?: Level): Promise<GroupAnswer> {
+    const run = (place: Place): Promise<GroupAnswer> => this.bracket.runAll(statements, place);
+    const place = this.#place(limits);
+    return this.intake.perform(limits, {
+      here: () => (guestOf !== undefined ? isolated(this.bracket, place, run) : run(place)),
+      inside: { purpose: 'writes', visit: (host) => host.queryAll(statements, limits, guestOf ?? this) },
+      guestOf,
     });
   }
 
   /** Resolves when the cursor has the connection; the turn lasts until it is through. */
   submit(submittable: Submittable, limits: Limits): Promise<void> {
     return new Promise((submitted, reject) => {
-      const here = async (): Promise<void> => {
-        const hasIt = (): void => {
-          this.#cursor.took(submittable, (to) => this.intake.lent(to));
-          submitted();
-        };
-        try {
-          await this.bracket.submit(submittable, this.#place(limits), hasIt);
-        } finally {
-          this.#cursor.isThrough(submittable);
-        }
+      const hasIt = (): void => {
+        this.#cursor.took(submittable, (to) => this.intake.lent(to));
+        submitted();
       };
-      const inside = (host: Level): Promise<void> =>
-        host.visits.receive(host.submit(submittable, limits)).then(submitted);
-      this.#inTurn(limits, { here, inside }).catch(reject);
+      const here = (): Promise<void> =>
+        this.bracket.submit(submittable, this.#place(limits), hasIt).finally(() => this.#cursor.isThrough(submittable));
+      this.intake.perform(limits, { here, inside: FOR_THE_TURN }).catch(reject);
     });
+  }
+
+  async #ask<Row>(statement: Statement, limits: Limits, { here, guestOf }: Asked<Row>): Promise<QueryResult<Row>> {
+    const purpose = purposeOf(this.#ground.server, [statement]);
+    const visit = (host: Level): Promise<QueryResult<Row>> => host.isolate<Row>(statement, limits, guestOf ?? this);
+    // A fence would take a savepoint of the caller's own with it.
+    const stays = this.#ground.server.read(statement.text).transaction.length > 0;
+    return this.intake.perform(limits, { here, inside: stays ? FOR_THE_TURN : { purpose, visit }, guestOf });
   }
 
   /** The last statement, with COMMIT in the same packet where that is possible. */
@@ -188,15 +190,15 @@ export class Level implements Place {
         if (this.bracket.ending?.kind === 'committed') this.#state = COMMITTED;
       }
     };
-    return this.#inTurn(limits, { here, inside: 'nowhere' });
+    return this.intake.perform(limits, { here, inside: AT_THE_END });
   }
 
   /** Runs a nested one for as long as it lives; inside a level that has the turn for long, where there is one. */
-  async nest<T>(limits: Limits, run: (around: Level) => Promise<T>): Promise<T> {
+  async nest<T>(limits: Limits, run: (around: Level) => Promise<T>, guestOf?: Level): Promise<T> {
     this.#nested += 1;
-    const inside = (host: Level): Promise<T> => host.visits.receive(host.nest(limits, run));
+    const inside = { purpose: 'writes', visit: (host: Level) => host.nest(limits, run, guestOf ?? this) } as const;
     try {
-      return await this.#inTurn(limits, { here: () => run(this), inside }, 'nested');
+      return await this.intake.perform(limits, { here: () => run(this), inside, guestOf, isNested: true });
     } finally {
       this.#nested -= 1;
     }
@@ -234,8 +236,7 @@ export class Level implements Place {
         throw error;
       }
     };
-    await this.intake.take(NO_LIMITS, { here, inside: 'nowhere' });
-    this.visits.handOn();
+    await this.intake.take(NO_LIMITS, { here, inside: AT_THE_END });
   }
 
   /** The function has thrown, or has asked for it. */
@@ -246,7 +247,7 @@ export class Level implements Place {
     // What waits for its turn is refused from now on. What runs in a savepoint is waited for, because the rest goes on.
     if (this.parent === undefined && !hadCursor) return this.#undo(how, error);
     this.#state = { kind: 'ended', how, outcome: 'undone' };
-    await this.intake.take(NO_LIMITS, { here: () => this.#undo(how, error), inside: 'nowhere' });
+    await this.intake.take(NO_LIMITS, { here: () => this.#undo(how, error), inside: AT_THE_END });
   }
 
   async #undo(how: string, error: unknown): Promise<void> {
@@ -264,7 +265,8 @@ export class Level implements Place {
 
   #letGo(): void {
     refuseOverdue(this.plan, this.#ground.clock.now());
-    if (this.#savepoint?.isSet) this.bracket.prelude.owe(this.#savepoint.closing());
+    if (this.#savepoint?.isSet)
+      this.bracket.prelude.owe(this.#savepoint.closing(this.visits.isOpen ? settingsOf(this) : []));
   }
 
   #place(limits: Limits): Place {
@@ -276,16 +278,8 @@ export class Level implements Place {
     const { trouble, ending } = this.bracket;
     if (this.#state.kind === 'doomed') throw wasRolledBack(this.plan.name, this.#state.error);
     if (ending?.kind === 'unknown') throw ending.error;
+    this.hadFailed = ending === undefined && trouble !== undefined;
     if (ending?.kind === 'rolled-back' || trouble !== undefined) throw wasRolledBack(this.plan.name, trouble);
-  }
-
-  async #inTurn<T>(limits: Limits, { here, inside }: Job<T>, what: 'statement' | 'nested' = 'statement'): Promise<T> {
-    this.refuseEnded();
-    const job = (): Promise<T> => {
-      this.refuseEnded();
-      return what === 'nested' ? here() : this.visits.noisily(here);
-    };
-    return this.intake.take(limits, { here: job, inside });
   }
 
   /** What comes too late. */

@@ -1,20 +1,37 @@
 import type { Clock, Timer } from '../clock.ts';
+import type { Statement } from '../pg/statement.ts';
+import type { Server } from './ground.ts';
 import type { Level } from './level.ts';
-import { cursorIsOpen } from './transaction-errors.ts';
+import { cursorIsOpen, notLetIn } from './transaction-errors.ts';
 
 /** A nested level that a library holds open by its BEGIN. */
 export interface Occupant {
   readonly level: Level;
+  /** Whether others may work in it, as it is now. */
+  welcomes(who: 'reads' | 'writes'): boolean;
   /** Rolls it back: nobody is left who could end it. What is around it goes on to its end, or is rolled back itself. */
   evict(around: 'goes on' | 'is undone'): void;
 }
 
-/** What a visitor wants: to do something while the occupant stays, or the turn itself, because all is to end. */
-export type Purpose = 'guest' | 'end';
+/** What a visitor wants: to read or write while the occupant stays, what only the turn can give, or that all ends. */
+export type Purpose = 'reads' | 'writes' | 'turn' | 'end';
+
+/** Of statements: in doubt they write. */
+export function purposeOf(server: Server, statements: readonly Statement[]): 'reads' | 'writes' {
+  return statements.every(({ text }) => server.read(text).isPlainRead) ? 'reads' : 'writes';
+}
+
+interface Wish {
+  readonly purpose: () => Purpose;
+  readonly looks: number;
+}
 
 interface Visitor {
   readonly arrivedAt: number;
-  readonly purpose: Purpose;
+  /** Statements that travel together may still become more. */
+  readonly purpose: () => Purpose;
+  /** How often the occupant must be seen quiet before this one is let in. */
+  readonly looks: number;
   readonly invite: (host: Level) => void;
   readonly refuse: (error: unknown) => void;
 }
@@ -28,7 +45,8 @@ export interface Exclusive {
 
 type State =
   | { readonly kind: 'free' }
-  | { readonly kind: 'taken'; readonly occupant: Occupant; running: number; quietAt: number }
+  /** `looks`: how often nobody could be let in since it fell quiet. */
+  | { readonly kind: 'taken'; readonly occupant: Occupant; running: number; quietAt: number; looks: number }
   /** `seen`: how it was when somebody waited and last looked. */
   | { readonly kind: 'lent'; readonly to: Exclusive; seen: 'busy' | 'idle' };
 
@@ -52,7 +70,7 @@ export class Occupancy {
   }
 
   take(occupant: Occupant): void {
-    this.#state = { kind: 'taken', occupant, running: 0, quietAt: this.#next() };
+    this.#state = { kind: 'taken', occupant, running: 0, quietAt: this.#next(), looks: 0 };
     this.#look();
   }
 
@@ -85,14 +103,15 @@ export class Occupancy {
     return () => {
       state.running -= 1;
       state.quietAt = this.#next();
+      state.looks = 0;
       this.#look();
     };
   }
 
   /** Waits for the turn, or for an invitation. `over` is to be called when neither is waited for any more. */
-  visit(turn: Promise<void>, purpose: Purpose): { readonly host: Promise<Level | undefined>; over(): void } {
+  visit(turn: Promise<void>, { purpose, looks }: Wish): { readonly host: Promise<Level | undefined>; over(): void } {
     const { promise: host, resolve, reject } = Promise.withResolvers<Level | undefined>();
-    const visitor: Visitor = { arrivedAt: this.#next(), purpose, invite: resolve, refuse: reject };
+    const visitor: Visitor = { arrivedAt: this.#next(), purpose, looks, invite: resolve, refuse: reject };
     this.#visitors.add(visitor);
     void turn.then(() => resolve(undefined));
     this.#look();
@@ -121,7 +140,7 @@ export class Occupancy {
     this.#timer = undefined;
     const state = this.#state;
     if (state.kind === 'lent') {
-      const guests = [...this.#visitors].filter(({ purpose }) => purpose === 'guest');
+      const guests = [...this.#visitors].filter(({ purpose }) => purpose() !== 'end');
       if (state.to.isIdle() && state.seen === 'idle')
         for (const { refuse } of guests) refuse(cursorIsOpen(state.to.text));
       state.seen = state.to.isIdle() && guests.length > 0 ? 'idle' : 'busy';
@@ -133,18 +152,40 @@ export class Occupancy {
     this.#timer = undefined;
     const state = this.#state;
     if (state.kind !== 'taken') return this.#look();
-    const all = [...this.#visitors];
+    const { occupant } = state;
+    state.looks += 1;
+    const all = [...this.#visitors].filter(
+      ({ purpose, looks }) => looks <= state.looks && isWelcome(occupant, purpose()),
+    );
     const visitor = all.find(({ arrivedAt }) => arrivedAt > state.quietAt) ?? all[0];
-    if (visitor === undefined) return;
-    if (visitor.purpose === 'end') return state.occupant.evict('goes on');
+    if (visitor === undefined) return this.#turnAway(state);
+    if (visitor.purpose() === 'end') return occupant.evict('goes on');
     this.#visitors.delete(visitor);
-    visitor.invite(state.occupant.level);
+    visitor.invite(occupant.level);
     this.#look();
   }
+
+  /** Nobody who waits can be let in. Who came since it fell quiet may be what it waits for. */
+  #turnAway(state: State & { kind: 'taken' }): void {
+    if (state.looks >= A_SECOND) {
+      const error = notLetIn(state.occupant.level.plan.name);
+      for (const { arrivedAt, refuse, purpose } of this.#visitors)
+        if (arrivedAt > state.quietAt && !isWelcome(state.occupant, purpose())) refuse(error);
+    }
+    this.#look();
+  }
+}
+
+function isWelcome({ welcomes }: Occupant, purpose: Purpose): boolean {
+  return purpose === 'end' || (purpose !== 'turn' && welcomes(purpose));
 }
 
 const FREE: State = Object.freeze({ kind: 'free' });
 /** Longer than a library takes between two statements, unless its function waits for something else. */
 const GRACE_MILLIS = 100;
+/** Of looks: who holds a level and asks for more in it is not what its guest waits for, unless its handle was passed on. */
+export const A_SECOND = 10;
+/** Whoever says COMMIT while a guest is still there: most guests come to an end by themselves. */
+export const FIVE_SECONDS = 50;
 /** Looked at twice before anybody is refused. */
 const IDLE_MILLIS = 500;

@@ -96,7 +96,7 @@ export class OpenTransaction implements Transaction {
     given: readonly (string | Statement)[],
     options: LimitOptions = UNLIMITED,
   ): Promise<BatchResults<Rows>> {
-    this.#refuseFromInside();
+    this.refuseFromInside();
     const statements = readBatch(given, this.#ground.server);
     if (statements.length === 0) return [] as never;
     const answer = await this.level.queryAll(statements, this.#limits(options));
@@ -104,12 +104,12 @@ export class OpenTransaction implements Transaction {
   }
 
   async transaction<T>(fn: (tx: Transaction) => T | Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    this.#refuseFromInside();
+    this.refuseFromInside();
     return undertake(this.#ground, fn, { options, transaction: this, scope: this.scope, usual: 'nested' });
   }
 
   async rollback(): Promise<void> {
-    this.#refuseFromInside();
+    this.refuseFromInside();
     if (this.#part === 'joined') return this.level.doom(rollbackAsked(this.name));
     await this.level.rollBack('was rolled back by tx.rollback()', undefined);
   }
@@ -123,7 +123,7 @@ export class OpenTransaction implements Transaction {
   }
 
   async #submit<Cursor extends Submittable>(cursor: Cursor): Promise<Cursor> {
-    this.#refuseFromInside();
+    this.refuseFromInside();
     await this.level.submit(cursor, this.limits);
     return cursor;
   }
@@ -133,7 +133,7 @@ export class OpenTransaction implements Transaction {
     values: readonly unknown[] | undefined,
     options: LimitOptions,
   ): { statement: Statement; limits: Limits } {
-    this.#refuseFromInside();
+    this.refuseFromInside();
     const statement = toStatement(given, values);
     const control = this.#ground.server.read(statement.text).transaction.find((word) => !ALLOWED.has(word));
     if (control !== undefined) throw ownControl(this.name, control);
@@ -144,8 +144,8 @@ export class OpenTransaction implements Transaction {
     return options === UNLIMITED ? this.limits : within(this.limits, checkLimits(options), this.#ground.clock);
   }
 
-  /** Known only where there is an ambient context; without one such a call waits until its time is up. */
-  #refuseFromInside(): void {
+  /** @internal Known only where there is an ambient context; without one such a call waits until its time is up. */
+  refuseFromInside(): void {
     if (!this.level.hasNested) return;
     const isInside = (work: unknown): boolean => work instanceof OpenTransaction && work.level.isInside(this.level);
     if (this.#ground.ambient.some(isInside)) {

@@ -25,6 +25,7 @@ export class Opened {
       begin((tx) => {
         const opened = new Opened(tx as OpenTransaction, body, whole.promise);
         opened.tx.level.occupy((around) => {
+          if (opened.isOver) return;
           opened.#evict();
           if (around === 'goes on') leftOpen(tx.name);
         });
@@ -48,17 +49,17 @@ export class Opened {
     return this.#state === 'ended';
   }
 
-  /** A statement in it has failed, and the server takes nothing but its rollback. */
-  get hasFailed(): boolean {
-    const { bracket } = this.tx.level;
-    return bracket.ending === undefined && bracket.trouble !== undefined;
-  }
-
-  /** Resolves when it is true. */
-  async commit(): Promise<void> {
+  /** Resolves when it is true. Where one of its own statements had failed, it was rolled back, as the server would have done. */
+  async commit(): Promise<'committed' | 'rolled back'> {
     this.#state = 'ended';
     this.#body.resolve();
-    await this.#whole;
+    try {
+      await this.#whole;
+      return 'committed';
+    } catch (error) {
+      if (this.tx.level.hadFailed) return 'rolled back';
+      throw error;
+    }
   }
 
   async rollBack(): Promise<void> {
@@ -69,8 +70,7 @@ export class Opened {
 
   #evict(): void {
     this.#state = 'evicted';
-    const { name } = this.tx;
-    const message = `A transaction of a library was still open when the transaction "${name}" around it ended, and was rolled back. Await it before the function returns.`;
+    const message = `A transaction of a library inside "${this.tx.name}" was still open when the one around it ended, and was rolled back. Await it before the function returns.`;
     this.#body.reject(new LifeguardError('ERR_LIFEGUARD_TRANSACTION_ENDED', message));
   }
 }

@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Step } from './prelude.ts';
-import { backStatement, formerSettings, formerStatement, type Setting, settingsStatement } from './settings.ts';
+import {
+  backStatement,
+  formerSettings,
+  formerStatement,
+  guessedStatement,
+  type Setting,
+  settingsStatement,
+} from './settings.ts';
 
 /**
  * The savepoint of a nested level, and what is set for it. It is made with the level's first statement. RELEASE would
@@ -45,11 +52,12 @@ export class Savepoint {
     this.#state = 'unset';
   }
 
-  /** What lets it go. */
-  closing(): readonly Step[] {
+  /** What lets it go. `declared` holds around it, and what a library did unseen must not outlast its own part. */
+  closing(declared: readonly Setting[]): readonly Step[] {
     const steps: Step[] = [{ kind: 'release', statement: `RELEASE SAVEPOINT ${this.name}` }];
     const borrowed = [...this.#borrowed].flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
     if (borrowed.length > 0) steps.push({ kind: 'settings', statement: backStatement(inOrder(borrowed)) });
+    if (declared.length > 0) steps.push({ kind: 'settings', statement: settingsStatement(inOrder(declared)) });
     if (this.#former.length > 0) steps.push({ kind: 'settings', statement: settingsStatement(inOrder(this.#former)) });
     return steps;
   }
@@ -60,7 +68,7 @@ export class Savepoint {
     const done: Step['done'] = ({ rows }) => {
       for (const { name, value } of formerSettings(unknown, rows[0] ?? {})) this.#borrowed.set(name, value);
     };
-    return [{ kind: 'settings', statement: formerStatement(unknown), done }];
+    return [{ kind: 'settings', statement: guessedStatement(unknown), done }];
   }
 
   #making(): readonly Step[] {

@@ -57,6 +57,23 @@ const TIMES: ReadonlySet<string> = new Set([
   'idle_in_transaction_session_timeout',
 ]);
 
+/**
+ * The same, where names may be none of a setting, or of one that not everybody may see: of those nothing can be set either.
+ * https://www.postgresql.org/docs/current/view-pg-settings.html
+ */
+export function guessedStatement(settings: readonly Setting[]): Statement {
+  const calls = settings.map(({ name }, index) => {
+    const asked = `current_setting($${index + 1}, true)`;
+    if (name.includes('.') || SEEN_BY_ALL.has(name)) return `${asked} AS s${index}`;
+    return `CASE WHEN EXISTS (SELECT FROM pg_settings WHERE name = $${index + 1}) THEN ${asked} END AS s${index}`;
+  });
+  return { text: `SELECT ${calls.join(', ')}`, values: settings.map(({ name }) => name) };
+}
+
+const SEEN_BY_ALL: ReadonlySet<string> = new Set([
+  ...['role', 'session_authorization', 'search_path', 'timezone', 'statement_timeout', 'lock_timeout'],
+]);
+
 /** What the same settings are before: to be put back where a savepoint is released, which would keep the new ones. */
 export function formerStatement(settings: readonly Setting[]): Statement {
   const calls = settings.map((_, index) => `current_setting($${index + 1}, true) AS s${index}`);

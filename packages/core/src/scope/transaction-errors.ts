@@ -103,6 +103,12 @@ export function guestLost(name: string): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_INTERLEAVED', message);
 }
 
+/** A library's transaction may wait for it, and it cannot be done inside that. */
+export function notLetIn(name: string): LifeguardError {
+  const message = `Nothing was sent: a library's transaction inside "${name}" has the connection and did nothing for a second while this waited, so one may be waiting for the other. This cannot be done inside of it: it has failed, set something for itself, or is read-only, or what waits is a cursor. Do it with the library's own handle, after it, or say with nestable() of @lifeguard/core/orms that it belongs together.`;
+  return new LifeguardError('ERR_LIFEGUARD_INTERLEAVED', message, UNSENT);
+}
+
 /** It was asked for behind a cursor whose reader may be the one who waits. */
 export function cursorIsOpen(text: string): LifeguardError {
   const message = `Nothing was sent: a cursor, a stream or a COPY has the connection of the transaction to itself, and whoever has it did nothing for half a second while this statement waited (${text.slice(0, 100)}). Read it to its end first, close it, or use another connection: pool.outside(() => …).`;

@@ -165,13 +165,13 @@ class Undertaking {
   /** How long to wait before the next attempt, where there may be one. */
   #pauseAfter({ error, bracket }: Failed, attempt: number): number | undefined {
     const { retry } = this.#wish;
-    const { ending, fault } = bracket;
+    const { ending, fault, blamed } = bracket;
     if (attempt >= retry.attempts || ending?.kind !== 'rolled-back') return undefined;
     // What the server said of this transaction counts, whatever the function made of it; of others it is not ours to say.
     const isFault = goesBackTo(error, fault);
-    const reason = ending.by === 'server' ? ending.error : isFault || this.#ground.facade.inUse ? fault : undefined;
+    const reason = ending.by === 'server' ? ending.error : isFault ? fault : blamed;
     if (reason === undefined) return undefined;
-    const failure = this.#ground.server.failureOf(reason, bracket.phase);
+    const failure = this.#ground.server.failureOf(reason, bracket.conclusion.phase);
     // Libraries make errors of their own, without a cause; but what conflicts with others will do so however it is told.
     if (ending.by !== 'server' && !isFault && failure.retry !== 'conflict') return undefined;
     const code = nameOf(rootOf(reason));

@@ -5,6 +5,10 @@ export class Visits {
   readonly #intake: Intake;
   readonly #around: Visits | undefined;
   #state: 'closed' | 'open' | 'served' = 'closed';
+  #welcome: 'everybody' | 'who reads' | 'nobody' = 'everybody';
+  #served = 0;
+  /** How many had been served when the library set the first savepoint of its own. */
+  #servedBefore: number | undefined = undefined;
 
   constructor(intake: Intake, around: Visits | undefined) {
     this.#intake = intake;
@@ -20,20 +24,31 @@ export class Visits {
     this.#state = 'open';
   }
 
-  /** Somebody was told that all is well, who did not ask to be part of this. */
-  serve(): void {
-    this.#state = 'served';
+  /** Somebody was told that all is well, who asked a level around this one, and not to be part of this. */
+  serve(asked: Visits): void {
+    for (let visits: Visits | undefined = this; visits !== undefined && visits !== asked; visits = visits.#around) {
+      visits.#state = 'served';
+      visits.#served += 1;
+    }
   }
 
-  async receive<T>(visit: Promise<T>): Promise<T> {
-    const value = await visit;
-    this.serve();
-    return value;
+  /** The library has made the level other than what is around it: those who come from there must not work in it. */
+  close(to: 'who writes' | 'everybody'): void {
+    if (to === 'everybody') this.#welcome = 'nobody';
+    else if (this.#welcome === 'everybody') this.#welcome = 'who reads';
   }
 
-  /** The level is part of the one around it now, which may be rolled back in its turn. */
-  handOn(): void {
-    if (this.#state === 'served' && this.#around?.isOpen) this.#around.serve();
+  welcomes(who: 'reads' | 'writes'): boolean {
+    return this.#welcome === 'everybody' || (this.#welcome === 'who reads' && who === 'reads');
+  }
+
+  savepointSet(): void {
+    this.#servedBefore ??= this.#served;
+  }
+
+  /** Whether a return to a savepoint of the library's own may undo what guests were told. */
+  get isReturnDeceitful(): boolean {
+    return this.#servedBefore !== undefined && this.#served > this.#servedBefore;
   }
 
   get isOpen(): boolean {

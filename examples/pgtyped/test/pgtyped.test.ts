@@ -1,0 +1,4 @@
+import { describeLibrary } from '@lifeguard/conformance';
+import { fixture } from '../fixture.ts';
+
+describeLibrary(fixture);
