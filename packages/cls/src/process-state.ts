@@ -5,9 +5,9 @@ import type { Namespace } from './namespace.ts';
 import type { Binder, Registrations } from './registrations.ts';
 
 /** Namespaces by their names; null where one was destroyed. */
-export type NamespaceTable = Record<string, Namespace | null | undefined>;
+type NamespaceTable = Record<string, Namespace | null | undefined>;
 
-/** What there is once in a process, however many copies of this package are loaded. */
+/** What there is once in a process, however many copies of this package are loaded, also of other versions: its shape is never changed. */
 export interface ProcessState {
   /** Where the running code stands, in each namespace. Never changed, only replaced: async work keeps what it began with. */
   readonly storage: AsyncLocalStorage<ReadonlyMap<object, Entry>>;

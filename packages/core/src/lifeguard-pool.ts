@@ -18,7 +18,7 @@ import { verdictOn } from './pg/verdict.ts';
 import { Pool } from './pool/pool.ts';
 import type { PoolSnapshot } from './pool/snapshot.ts';
 import type { PoolOptions } from './pool-options.ts';
-import { Ambient } from './scope/ambient.ts';
+import { Ambient, bindToHere } from './scope/ambient.ts';
 import type { BatchResults } from './scope/batch-results.ts';
 import { type CallOptions, type LimitOptions, NO_OPTIONS, ownOptions, UNLIMITED } from './scope/call-options.ts';
 import { Desk } from './scope/desk.ts';
@@ -164,7 +164,7 @@ export class LifeguardPool implements AsyncDisposable {
 
   /** `fn` for later, as if it were called here: for listeners and queues that call from elsewhere. */
   bind<Args extends unknown[], R>(fn: (...args: Args) => R): (...args: Args) => R {
-    return this.#ground.ambient.bind(fn);
+    return bindToHere(fn);
   }
 
   /** Runs `fn` outside of the scope and the transaction around it: for work that is meant to go on without them. */

@@ -6,10 +6,10 @@ import type { Submittable } from '../pg/submittable.ts';
 import type { Ground } from '../scope/ground.ts';
 import type { Opened } from '../scope/opened.ts';
 import type { Base } from './base.ts';
-import { CursorBridge, isCursor } from './cursor-bridge.ts';
+import { CursorBridge } from './cursor-bridge.ts';
 import { isReader, read } from './query-reading.ts';
 import type { Seat } from './seat.ts';
-import { limitsOf } from './transaction-base.ts';
+import { blaming, limitsFor } from './transaction-base.ts';
 
 type State =
   | { readonly kind: 'none' }
@@ -44,10 +44,11 @@ export class Conversation implements Seat {
   submit(submittable: Submittable): Promise<unknown> {
     const ask = (statement: Statement): Promise<QueryResult | QueryResult[]> => this.say(statement, undefined);
     if (isReader(submittable)) return read(submittable, ask);
-    const bridge = isCursor(submittable) ? CursorBridge.over(submittable, this.#ground.server, ask) : undefined;
-    if (bridge !== undefined) return this.#inOrder(async () => bridge.open());
     return this.#inOrder(async () => {
       const opened = this.#inside();
+      const lasts = opened !== undefined || this.#base.keepsCursors;
+      const bridge = lasts ? CursorBridge.over(submittable, this.#ground.server, ask) : undefined;
+      if (bridge !== undefined) return bridge.open();
       if (opened === undefined) return this.#base.submit(submittable);
       return opened.tx.level.submit(submittable, opened.tx.limits);
     });
@@ -100,8 +101,11 @@ export class Conversation implements Seat {
     const opened = this.#inside();
     if (opened === undefined) return this.#base.run(statement, timeoutMillis);
     const { tx } = opened;
+    tx.refuseFromInside();
+    if (this.#ground.server.read(statement.text).transaction.includes('savepoint')) tx.level.visits.savepointSet();
     tx.level.borrow(this.#ground.server.localSettings(statement));
-    return tx.level.query(statement, limitsOf(this.#ground, tx, timeoutMillis));
+    const answer: Promise<QueryResult> = tx.level.query(statement, limitsFor(this.#ground, tx, timeoutMillis));
+    return answer.catch(blaming(tx.level.bracket));
   }
 
   async #play(
@@ -111,7 +115,7 @@ export class Conversation implements Seat {
   ): Promise<QueryResult | QueryResult[]> {
     if (parts.length > 1 && statement.values?.length) throw severalWithValues();
     // All of it or nothing, as for the server, which reads a text to its end first.
-    for (const part of parts) if (part.kind === 'refused') throw refused(part.what);
+    refuseScript(parts, this.#state.kind);
     const results: QueryResult[] = [];
     for (const part of parts) {
       const answer =
@@ -157,10 +161,9 @@ export class Conversation implements Seat {
   /** Of one that has failed the server makes a ROLLBACK. Without one it warns, and goes on. */
   async #commit(): Promise<string> {
     const state = this.#state;
-    if (state.kind === 'refused' || (state.kind === 'opened' && state.opened.hasFailed)) return this.#rollBack();
     this.#state = NONE;
-    if (state.kind === 'opened') await state.opened.commit();
-    return 'COMMIT';
+    if (state.kind === 'none') return 'COMMIT';
+    return state.kind === 'opened' && (await state.opened.commit()) === 'committed' ? 'COMMIT' : 'ROLLBACK';
   }
 
   async #rollBack(): Promise<string> {
@@ -173,7 +176,14 @@ export class Conversation implements Seat {
   /** SET TRANSACTION, which some libraries send behind a bare BEGIN. */
   async #setModes(modes: Modes): Promise<void> {
     const opened = this.#inside();
-    if (opened !== undefined) this.#state = { kind: 'opened', opened: await this.#base.agree(modes, opened) };
+    if (opened === undefined) return;
+    try {
+      this.#state = { kind: 'opened', opened: await this.#base.agree(modes, opened) };
+    } catch (error) {
+      // It may have been given up for one that was then refused.
+      if (opened.isOver) this.#state = { kind: 'refused', error };
+      throw error;
+    }
   }
 }
 
@@ -183,6 +193,19 @@ const NO_ROWS = { rows: [], rowCount: null, oid: null, fields: [] };
 function refused(what: string): LifeguardError {
   const message = `Nothing was sent: ${what} inside a transaction or a scope of Lifeguard would reach beyond it. Do it outside: pool.outside(() => …), or with a pool of its own.`;
   return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_CONTROL', message, { consequence: 'nothing-sent' });
+}
+
+/** Some of it cannot be done here; and what stands before a ROLLBACK without a BEGIN would be undone on a pool, and not here. */
+function refuseScript(parts: readonly Part[], state: State['kind']): void {
+  let [isOpen, hasLoose] = [state === 'opened', false];
+  for (const part of parts) {
+    if (part.kind === 'refused') throw refused(part.what);
+    if (part.kind === 'rollback' && !isOpen && hasLoose)
+      throw refused('a ROLLBACK of statements before it without a BEGIN');
+    if (part.kind === 'statements' && !isOpen) hasLoose = true;
+    if (part.kind === 'begin') isOpen = true;
+    if (part.kind === 'commit' || part.kind === 'rollback') [isOpen, hasLoose] = [false, false];
+  }
 }
 
 function severalWithValues(): LifeguardError {

@@ -21,11 +21,6 @@ interface Cursor extends Submittable {
 
 type Ask = (statement: Statement) => Promise<QueryResult | QueryResult[]>;
 
-/** Whether it is one, or a stream around one. */
-export function isCursor(submittable: Submittable): boolean {
-  return cursorOf(submittable) !== undefined;
-}
-
 /**
  * What a cursor takes for its connection. A portal keeps the connection to itself from one read to the next, and whoever
  * asks for anything else in between waits for ever. DECLARE and FETCH leave it free between two reads.
@@ -47,7 +42,7 @@ export class CursorBridge extends EventEmitter {
     this.#last = Promise.resolve();
   }
 
-  /** Undefined where the server declares no cursor for such a text. */
+  /** Undefined where it is no cursor, nor a stream around one, or the server declares none for such a text. */
   static over(submittable: Submittable, server: Server, ask: Ask): CursorBridge | undefined {
     const cursor = cursorOf(submittable);
     if (cursor === undefined || !server.declares(cursor.text)) return undefined;

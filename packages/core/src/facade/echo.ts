@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { PgClient } from '../pg/pg-subset.ts';
 import { bindToHere } from '../scope/ambient.ts';
+import { call } from './request.ts';
 
 /** What pg's client tells beside answers. https://node-postgres.com/apis/client#events */
 const EVENTS = ['error', 'notice', 'notification', 'end'] as const;
@@ -10,12 +11,11 @@ const EVENTS = ['error', 'notice', 'notification', 'end'] as const;
  * somebody listens, so that no listener stays behind on a connection that others have next.
  */
 export class Echo {
-  /** Where there is no connection to look at. */
-  readonly stub: EventEmitter = new EventEmitter();
+  #stub: EventEmitter | undefined = undefined;
   readonly #client: EventEmitter;
   readonly #driver: () => PgClient | undefined;
   readonly #emit: (event: string, ...args: unknown[]) => void;
-  readonly #attached: (() => void)[] = [];
+  #hub: Hub | undefined = undefined;
 
   constructor(client: EventEmitter, driver: () => PgClient | undefined) {
     this.#client = client;
@@ -27,22 +27,72 @@ export class Echo {
     });
   }
 
+  /** Where there is no connection to look at. */
+  get stub(): EventEmitter {
+    this.#stub ??= new EventEmitter();
+    return this.#stub;
+  }
+
   /** Where there are listeners, and a connection by now. */
   listen(): void {
-    if (this.#attached.length > 0 || !EVENTS.some((event) => this.#client.listenerCount(event) > 0)) return;
-    const driver = this.#driver() as unknown as EventEmitter | undefined;
+    if (this.#hub !== undefined || !EVENTS.some((event) => this.#client.listenerCount(event) > 0)) return;
+    const driver = this.#driver();
     if (driver === undefined) return;
-    for (const event of EVENTS) {
-      const listener = (...args: unknown[]): void => {
-        // An error that nobody hears would end the process; the statement that it befell tells it anyway.
-        if (this.#client.listenerCount(event) > 0) this.#emit(event, ...args);
-      };
-      driver.on(event, listener);
-      this.#attached.push(() => driver.off(event, listener));
-    }
+    this.#hub = Hub.of(driver);
+    this.#hub.add(this);
+  }
+
+  /** Whether that connection is still this client's. */
+  isOf(driver: PgClient): boolean {
+    return this.#driver() === driver;
+  }
+
+  tell(event: Event, args: readonly unknown[]): void {
+    // An error that nobody hears would end the process; the statement that it befell tells it anyway.
+    if (this.#client.listenerCount(event) > 0) call(() => this.#emit(event, ...args));
   }
 
   stop(): void {
-    for (const detach of this.#attached.splice(0)) detach();
+    this.#hub?.delete(this);
+    this.#hub = undefined;
   }
 }
+
+type Event = (typeof EVENTS)[number];
+
+/** All who listen to one connection at the moment. Those that were forgotten are left out as soon as others come. */
+class Hub {
+  readonly #driver: PgClient;
+  readonly #echoes = new Set<Echo>();
+
+  static of(driver: PgClient): Hub {
+    const hub = hubs.get(driver) ?? new Hub(driver);
+    hubs.set(driver, hub);
+    return hub;
+  }
+
+  private constructor(driver: PgClient) {
+    this.#driver = driver;
+    for (const event of EVENTS) {
+      (driver as unknown as EventEmitter).on(event, (...args) => {
+        for (const echo of this.#present()) echo.tell(event, args);
+      });
+    }
+  }
+
+  add(echo: Echo): void {
+    this.#present();
+    this.#echoes.add(echo);
+  }
+
+  delete(echo: Echo): void {
+    this.#echoes.delete(echo);
+  }
+
+  #present(): readonly Echo[] {
+    for (const echo of this.#echoes) if (!echo.isOf(this.#driver)) this.#echoes.delete(echo);
+    return [...this.#echoes];
+  }
+}
+
+const hubs = new WeakMap<PgClient, Hub>();

@@ -6,7 +6,7 @@ import { type CallOptions, NO_OPTIONS } from '../scope/call-options.ts';
 import type { Desk } from '../scope/desk.ts';
 import type { Ground } from '../scope/ground.ts';
 import type { Lease } from '../scope/lease.ts';
-import { OpenTransaction } from '../scope/open-transaction.ts';
+import type { OpenTransaction } from '../scope/open-transaction.ts';
 import { Scope } from '../scope/scope.ts';
 import type { Base } from './base.ts';
 import { Mark } from './mark.ts';
@@ -34,8 +34,9 @@ export class Facade {
   readonly marks: Ambient<Mark>;
   readonly #greeters: Set<Greeter>;
   readonly #snapshot: () => PoolSnapshot;
+  readonly #made = new WeakSet<object>();
 
-  constructor({ desk, greeters, snapshot, mode }: Surroundings) {
+  constructor({ desk, greeters, snapshot, mode }: Means) {
     this.desk = desk;
     this.marks = new Ambient(this, mode);
     this.#greeters = greeters;
@@ -69,6 +70,15 @@ export class Facade {
     this.#greeters.delete(greeter);
   }
 
+  /** Whether a `pg.Pool` is one of this pool's. */
+  isOwn(pgPool: object): boolean {
+    return this.#made.has(pgPool);
+  }
+
+  made(pgPool: object): void {
+    this.#made.add(pgPool);
+  }
+
   /** Runs `fn` as one whole: a transaction that a library begins in it is the one that all else in it belongs to. */
   async whole<T>(fn: () => T | Promise<T>): Promise<T> {
     const mark = new Mark(this.marks.current());
@@ -80,24 +90,32 @@ export class Facade {
   }
 
   /** In what a library works that asks here and now; undefined outside of everything. */
-  base({ late, isolateStatements }: Manner): Base | undefined {
+  base(manner: Manner): Base | undefined {
     const current = this.ground.ambient.current();
-    if (current === undefined || (current.isOver && late === 'pool')) return undefined;
-    if (current instanceof Scope) return current.isBound ? new ScopeBase(this.ground, current) : undefined;
+    if (current === undefined || isLate(current, manner)) return undefined;
     const mark = this.marks.current();
-    const inner = mark?.inside(current);
-    return new TransactionBase(this.ground, inner ?? current, { isolateStatements, mark });
+    const inner = current instanceof Scope ? mark?.of(current) : (mark?.inside(current) ?? current);
+    if (inner !== undefined) return new TransactionBase(this.ground, inner, { ...manner, mark });
+    const scope = current as Scope;
+    return scope.isBound ? new ScopeBase(this.ground, scope, mark) : undefined;
   }
 
   /** Outside of what has ended, where late work is meant to go there. */
-  elsewhere<T>({ late }: Manner, fn: () => T): T {
+  elsewhere<T>(manner: Manner, fn: () => T): T {
     const current = this.ground.ambient.current();
-    const isLate = current instanceof OpenTransaction || current instanceof Scope ? current.isOver : false;
-    return isLate && late === 'pool' ? this.ground.ambient.run(undefined, fn) : fn();
+    const goes = current !== undefined && isLate(current, manner);
+    return goes ? this.ground.ambient.run(undefined, fn) : fn();
   }
 }
 
-export interface Surroundings {
+/** What was meant to be bound to a tenant or a role does not run without. */
+function isLate(current: Scope | OpenTransaction, { late }: Manner): boolean {
+  if (late === 'refuse' || !current.isOver) return false;
+  if (current instanceof Scope) return !current.isBound;
+  return current.level.bracket.plan.settings.length === 0 && current.scope?.isBound !== true;
+}
+
+export interface Means {
   readonly desk: Desk;
   readonly greeters: Set<Greeter>;
   readonly mode: 'ambient' | 'explicit';

@@ -4,6 +4,7 @@ import type { PgClient } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import { FacadeClient } from './client.ts';
+import { NOTHING } from './nothing.ts';
 import type { Seat } from './seat.ts';
 import type { TypeChoice } from './type-overrides.ts';
 import type { Voice } from './voice.ts';
@@ -13,6 +14,8 @@ interface Occasion {
   readonly types: TypeChoice;
   readonly voice: Voice;
   readonly clock: Clock;
+  /** Those that it was told of: each once, however often it was reset. */
+  readonly watched: WeakSet<PgConnection>;
 }
 
 /**
@@ -24,10 +27,12 @@ export class Greeting implements Seat {
   readonly #voice: Voice;
   readonly #types: TypeChoice;
   readonly #clock: Clock;
+  readonly #watched: WeakSet<PgConnection>;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(connection: PgConnection, { types, voice, clock }: Occasion) {
+  constructor(connection: PgConnection, { types, voice, clock, watched }: Occasion) {
     this.#clock = clock;
+    this.#watched = watched;
     this.#connection = connection;
     this.#types = types;
     this.#voice = voice;
@@ -70,15 +75,11 @@ export class Greeting implements Seat {
   }
 
   #watch(client: FacadeClient): void {
-    if (watched.has(this.#connection)) return;
-    watched.add(this.#connection);
+    if (this.#watched.has(this.#connection)) return;
+    this.#watched.add(this.#connection);
     this.#connection.client.once('end', () => {
       // When it is counted no more.
       this.#clock.afterInput(() => this.#voice.emit('remove', client));
     });
   }
 }
-
-/** Each connection is told of once, however often it was reset. */
-const watched = new WeakSet<PgConnection>();
-const NOTHING = (): void => undefined;

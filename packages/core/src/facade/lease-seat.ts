@@ -4,15 +4,23 @@ import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { Lease } from '../scope/lease.ts';
 import { OpenCursor } from '../scope/open-cursor.ts';
+import { NOTHING } from './nothing.ts';
 import type { Seat } from './seat.ts';
+
+/** For whom it is. */
+interface Loan {
+  readonly clock: Clock;
+  readonly ended: () => void;
+}
 
 /** A connection of its own, as from any pool. */
 export class LeaseSeat implements Seat {
   readonly #lease: Lease;
-  /** The last one that was handed over. */
+  readonly #ended: () => void;
   readonly #cursor: OpenCursor;
 
-  constructor(lease: Lease, clock: Clock) {
+  constructor(lease: Lease, { clock, ended }: Loan) {
+    this.#ended = ended;
     this.#lease = lease;
     this.#cursor = new OpenCursor(clock, () => void lease.release());
   }
@@ -22,8 +30,8 @@ export class LeaseSeat implements Seat {
   }
 
   submit(submittable: Submittable): Promise<void> {
-    this.#cursor.took(submittable, () => NOTHING);
-    return this.#lease.submit(submittable).finally(() => this.#cursor.isThrough(submittable));
+    const begun = (): void => this.#cursor.took(submittable, () => NOTHING);
+    return this.#lease.submit(submittable, begun).finally(() => this.#cursor.isThrough(submittable));
   }
 
   get client(): PgClient | undefined {
@@ -34,9 +42,7 @@ export class LeaseSeat implements Seat {
   end(error: unknown): void {
     // Nobody is left to read it.
     this.#cursor.putAway();
-    const ended = error ? this.#lease.discard('given back with an error') : this.#lease.releaseAfterAll();
-    void ended;
+    const over = error ? this.#lease.discard('given back with an error') : this.#lease.releaseAfterAll();
+    void over.then(this.#ended);
   }
 }
-
-const NOTHING = (): void => undefined;

@@ -1,5 +1,6 @@
 import type { OpenTransaction } from '../scope/open-transaction.ts';
 import type { Opened } from '../scope/opened.ts';
+import type { Scope } from '../scope/scope.ts';
 
 /** A call of a library that was marked as one whole: what is asked for inside belongs to the transaction that it begins. */
 export class Mark {
@@ -23,6 +24,13 @@ export class Mark {
   /** The first transaction that is begun in it is the one; those inside are its nested ones. */
   claim(opened: Opened): void {
     if (this.#opened === undefined || this.#opened.wasEnded) this.#opened = opened;
+  }
+
+  /** The library's transaction, where it is one of this scope. */
+  of(scope: Scope): OpenTransaction | undefined {
+    const opened = this.#opened;
+    if (opened === undefined || opened.wasEnded) return this.#around?.of(scope);
+    return opened.tx.scope === scope ? opened.tx : undefined;
   }
 
   /** The library's transaction, where it is a part of that one, and not the other way round. */

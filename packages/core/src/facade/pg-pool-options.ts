@@ -9,8 +9,15 @@ export interface PgPoolOptions<Pg extends PgModule = PgModule> {
   readonly pg: Pg;
   /** The type parsers of statements that bring none. @default those of `pg` */
   readonly types?: { getTypeParser(oid: number, format?: string): unknown } | undefined;
-  /** What becomes of a statement that comes when its transaction has ended: refused with a code, or run by the pool. @default 'refuse' */
+  /**
+   * What becomes of a statement, or of a `connect()`, that comes when the transaction or the scope around it has ended: refused
+   * with a code, or run by the pool. Where settings or a role were meant to hold, it is refused either way. @default 'refuse'
+   */
   readonly late?: 'refuse' | 'pool' | undefined;
-  /** Whether a statement in a transaction fails for itself, as on a pool, behind a savepoint of its own. @default true */
+  /**
+   * Whether a statement in a transaction fails for itself, as on a pool, behind a savepoint of its own. Then those that are asked
+   * for at once go one after the other, and not together. Up to 64 that write in one transaction; from there on they fail with it,
+   * and a warning says so (`LIFEGUARD_MANY_SAVEPOINTS`). Not inside a BEGIN of the library, as on any connection. @default true
+   */
   readonly isolateStatements?: boolean | undefined;
 }

@@ -3,6 +3,7 @@ import { ownOptions } from '../scope/call-options.ts';
 import type { FacadeClient } from './client.ts';
 import type { Facade, Manner } from './facade.ts';
 import type { Likeness } from './likeness.ts';
+import { NOTHING } from './nothing.ts';
 import type { PgModule, PgPoolOptions } from './pg-pool-options.ts';
 import { type Connected, PoolFace } from './pool-face.ts';
 import { type Callback, call } from './request.ts';
@@ -24,7 +25,9 @@ export function pgPool<Pg extends PgModule>(
   const { pg, ...rest } = readOptions<Pg>(given);
   const own = (pg as { readonly types?: object }).types;
   const manner: Manner = { ...rest, types: rest.types ?? (own === types ? undefined : own), driverTypes: types };
-  return new (subclass(pg.Pool as unknown as PoolClass, facade, manner))(options) as InstanceType<Pg['Pool']>;
+  const made = new (subclass(pg.Pool as unknown as PoolClass, facade, manner))(options);
+  facade.made(made);
+  return made as InstanceType<Pg['Pool']>;
 }
 
 /** As emit() would, but what async listeners do is awaited: a connection is to be lent as they want it. */
@@ -104,8 +107,6 @@ function subclass(Pool: PoolClass, facade: Facade, manner: Manner): PoolClass {
     }
   };
 }
-
-const NOTHING = (): void => undefined;
 
 function readOptions<Pg extends PgModule>(given: PgPoolOptions<Pg>): Omit<Manner, 'driverTypes'> & { readonly pg: Pg } {
   const options = ownOptions<PgPoolOptions>(given, ABSENT, refuse);

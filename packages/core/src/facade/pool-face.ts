@@ -9,6 +9,7 @@ import { Conversation } from './conversation.ts';
 import type { Facade, Greeter, Manner } from './facade.ts';
 import { Greeting } from './greeting.ts';
 import { LeaseSeat } from './lease-seat.ts';
+import { NOTHING } from './nothing.ts';
 import { type Callback, call, deliver, readRequest } from './request.ts';
 import type { Seat } from './seat.ts';
 import type { Voice } from './voice.ts';
@@ -24,22 +25,26 @@ export class PoolFace {
   readonly #manner: Manner;
   readonly #voice: Voice;
   readonly #greeter: Greeter;
-  readonly #out = new Set<FacadeClient>();
+  /** The connections of clients that are out: each tells of its own loss. */
+  readonly #lent = new WeakSet<object>();
+  /** Statements that run, and clients that have a connection of their own. */
+  #busy = 0;
   #state: State = { kind: 'open' };
 
   constructor(facade: Facade, manner: Manner, voice: Voice) {
     this.#facade = facade;
     this.#manner = manner;
     this.#voice = voice;
+    const occasion = { types: manner, voice, watched: new WeakSet<PgConnection>() };
     this.#greeter = {
-      greet: (connection) => new Greeting(connection, { types: manner, voice, clock: facade.ground.clock }).run(),
+      greet: (connection) => new Greeting(connection, { ...occasion, clock: facade.ground.clock }).run(),
       mourn: (connection, error) => this.#mourn(connection, error),
     };
     facade.open(this.#greeter);
   }
 
   query(given: unknown, values: unknown, callback: unknown): unknown {
-    if (typeof given === 'function') return deliver(Promise.reject(noFunction()), given as Callback);
+    if (typeof given === 'function') return deliver(Promise.reject(functionForText()), given as Callback);
     const request = readRequest({ given, values, callback }, this.#manner.types);
     if (request.kind === 'submittable') return this.#submit(request.submittable);
     if (request.kind === 'mistake') return deliver(Promise.reject(request.error), request.callback);
@@ -64,7 +69,7 @@ export class PoolFace {
     void ended.promise.then(over);
     this.#state = { kind: 'ending', ended };
     this.#facade.close(this.#greeter);
-    if (this.#out.size === 0) ended.resolve();
+    if (this.#busy === 0) ended.resolve();
     return deliver(ended.promise, callback);
   }
 
@@ -77,40 +82,58 @@ export class PoolFace {
     const base = this.#facade.base(this.#manner);
     if (base !== undefined) return this.#inside(base, statement, timeoutMillis);
     const options = timeoutMillis === undefined ? undefined : { timeoutMillis };
-    return this.#facade.elsewhere(this.#manner, () => this.#facade.query(statement, options));
+    const done = this.#began();
+    return this.#facade.elsewhere(this.#manner, () => this.#facade.query(statement, options)).finally(done);
   }
 
   /** Not through a client: nobody could end what it begins. */
   #inside(base: Base, statement: Statement, timeoutMillis: number | undefined): Promise<QueryResult | QueryResult[]> {
+    if (!this.#facade.ground.server.read(statement.text).hasControl) return base.run(statement, timeoutMillis);
     const conversation = new Conversation(this.#facade.ground, base);
     return conversation.say(statement, timeoutMillis).finally(() => conversation.end());
   }
 
   async #client(): Promise<FacadeClient> {
     this.#refuseEnded();
-    const client = new FacadeClient(await this.#seat(), this.#manner, (error, one) => this.#released(error, one));
-    this.#out.add(client);
+    const base = this.#facade.base(this.#manner);
+    const seat = base === undefined ? await this.#lease() : new Conversation(this.#facade.ground, base);
+    const client = new FacadeClient(seat, this.#manner, (error, one) => this.#voice.emit('release', error, one));
     this.#voice.emit('acquire', client);
     return client;
   }
 
-  async #seat(): Promise<Seat> {
-    const base = this.#facade.base(this.#manner);
-    if (base !== undefined) return new Conversation(this.#facade.ground, base);
-    const lease = await this.#facade.elsewhere(this.#manner, () => this.#facade.lease());
-    return new LeaseSeat(lease, this.#facade.ground.clock);
+  async #lease(): Promise<Seat> {
+    const done = this.#began();
+    try {
+      const lease = await this.#facade.elsewhere(this.#manner, () => this.#facade.lease());
+      const { connection } = lease.client ?? {};
+      if (connection !== undefined) this.#lent.add(connection);
+      const ended = (): void => {
+        if (connection !== undefined) this.#lent.delete(connection);
+        done();
+      };
+      // Whoever waited may have been overtaken by an end().
+      if (this.#state.kind === 'ending') await lease.release();
+      this.#refuseEnded();
+      return new LeaseSeat(lease, { clock: this.#facade.ground.clock, ended });
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  /** `end()` waits for it, until the answer is called. */
+  #began(): () => void {
+    this.#busy += 1;
+    return () => {
+      this.#busy -= 1;
+      if (this.#busy === 0 && this.#state.kind === 'ending') this.#state.ended.resolve();
+    };
   }
 
   /** Of one that a client has, that client tells. */
   #mourn({ client }: PgConnection, error: unknown): void {
-    for (const one of this.#out) if (one.connection === client.connection) return;
-    this.#voice.emit('error', error, client);
-  }
-
-  #released(error: unknown, client: FacadeClient): void {
-    this.#out.delete(client);
-    this.#voice.emit('release', error, client);
-    if (this.#state.kind === 'ending' && this.#out.size === 0) this.#state.ended.resolve();
+    if (!this.#lent.has(client.connection)) this.#voice.emit('error', error, client);
   }
 
   /** The cursor at once, as on a client; the connection goes back when it is through. */
@@ -128,13 +151,12 @@ export class PoolFace {
   }
 
   #refuseEnded(): void {
-    if (this.#state.kind === 'ending') throw hasEnded();
+    if (this.#state.kind === 'ending') throw endedBefore();
   }
 }
 
-const NOTHING = (): void => undefined;
-
-function noFunction(): Error {
+/** In the words of pg's pool, which are matched on. */
+function functionForText(): Error {
   return new Error('Passing a function as the first parameter to pool.query is not supported');
 }
 
@@ -142,7 +164,7 @@ function endedTwice(): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_POOL_CLOSED', 'end() was called on this pg.Pool before, and it has ended.');
 }
 
-function hasEnded(): LifeguardError {
+function endedBefore(): LifeguardError {
   const message =
     'This pg.Pool has ended: somebody called end() on it, perhaps a library that was shut down. Nothing was sent. The pool behind it goes on: give each library one of its own with asPgPool().';
   return new LifeguardError('ERR_LIFEGUARD_POOL_CLOSED', message, { consequence: 'nothing-sent' });

@@ -42,10 +42,10 @@ export async function read(
   try {
     const answer = await ask({ text, values, name, queryMode, rowMode: 'array', types: AS_THEY_CAME });
     for (const result of Array.isArray(answer) ? answer : [answer]) tell(reader, result);
-    reader.handleReadyForQuery(NO_CONNECTION);
   } catch (error) {
-    reader.handleError(error, NO_CONNECTION);
+    return reader.handleError(error, NO_CONNECTION);
   }
+  reader.handleReadyForQuery(NO_CONNECTION);
 }
 
 function tell(reader: Reader, { rows, fields, ...rest }: QueryResult): void {
@@ -55,7 +55,7 @@ function tell(reader: Reader, { rows, fields, ...rest }: QueryResult): void {
 }
 
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html: CommandComplete */
-export function tagOf({ command, oid, rowCount }: Pick<QueryResult, 'command' | 'oid' | 'rowCount'>): string {
+function tagOf({ command, oid, rowCount }: Pick<QueryResult, 'command' | 'oid' | 'rowCount'>): string {
   return [command, oid, rowCount].filter((part) => part !== null && part !== undefined).join(' ');
 }
 

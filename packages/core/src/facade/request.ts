@@ -16,7 +16,7 @@ export type Request = (
   | { readonly kind: 'mistake'; readonly error: unknown }
 ) & { readonly callback: Callback | undefined };
 
-export interface Spelling {
+interface Spelling {
   readonly given: unknown;
   readonly values: unknown;
   readonly callback: unknown;

@@ -6,8 +6,10 @@ import type { Ground } from '../scope/ground.ts';
 import type { Work } from '../scope/nesting.ts';
 import { Opened } from '../scope/opened.ts';
 import type { Scope } from '../scope/scope.ts';
+import { modesOf } from '../scope/transaction-options.ts';
 import type { Base } from './base.ts';
-import { isolationOf, leftOpen } from './transaction-base.ts';
+import type { Mark } from './mark.ts';
+import { isolationOf, warnLeftOpen } from './transaction-base.ts';
 
 /**
  * A scope whose settings, role or one connection must hold for libraries as well: each statement goes through it, and
@@ -16,12 +18,16 @@ import { isolationOf, leftOpen } from './transaction-base.ts';
 export class ScopeBase implements Base {
   readonly #ground: Ground;
   readonly #scope: Scope;
+  readonly #mark: Mark | undefined;
+  /** Each statement has a transaction for itself, and a cursor would end with its DECLARE. */
+  readonly keepsCursors = false;
   readonly client: PgClient | undefined = undefined;
   #begunWith: Modes = {};
 
-  constructor(ground: Ground, scope: Scope) {
+  constructor(ground: Ground, scope: Scope, mark: Mark | undefined) {
     this.#ground = ground;
     this.#scope = scope;
+    this.#mark = mark;
   }
 
   run(statement: Statement, timeoutMillis: number | undefined): Promise<QueryResult> {
@@ -49,30 +55,22 @@ export class ScopeBase implements Base {
       await opened.rollBack();
       return this.begin({ ...this.#begunWith, ...modes });
     }
-    const text = modesStatement(modes);
-    if (text !== undefined) await tx.level.query({ text }, tx.limits);
+    const said = modesOf(modes).join(', ');
+    if (said !== '') await tx.level.query({ text: `SET TRANSACTION ${said}` }, tx.limits);
     return opened;
   }
 
-  begin(modes: Modes): Promise<Opened> {
+  async begin(modes: Modes): Promise<Opened> {
     this.#begunWith = modes;
     const { readOnly, deferrable } = modes;
     const options = { ...ONCE, isolation: isolationOf(modes), readOnly, deferrable };
     // Outside of the context of the statement: it is not this call that the transaction belongs to.
     const begin = (fn: Work<void>): Promise<void> =>
       this.#ground.ambient.run(this.#scope, () => this.#scope.transaction(fn, options));
-    return Opened.begin(begin, leftOpen(this.#ground));
+    const opened = await Opened.begin(begin, warnLeftOpen(this.#ground));
+    this.#mark?.claim(opened);
+    return opened;
   }
-}
-
-/** As it was said, for the server to judge. */
-function modesStatement({ isolation, readOnly, deferrable }: Modes): string | undefined {
-  const modes = [
-    ...(isolation === undefined ? [] : [`ISOLATION LEVEL ${isolation.toUpperCase()}`]),
-    ...(readOnly === undefined ? [] : [readOnly ? 'READ ONLY' : 'READ WRITE']),
-    ...(deferrable === undefined ? [] : [deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE']),
-  ];
-  return modes.length === 0 ? undefined : `SET TRANSACTION ${modes.join(', ')}`;
 }
 
 /** What a library does in it cannot be done again from here. */

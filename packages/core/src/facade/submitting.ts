@@ -19,7 +19,7 @@ type Answering = { [Name in (typeof TOLD)[number]]?: (...args: unknown[]) => unk
   readonly _result?: { _types?: object | undefined } | null;
 };
 
-interface Circumstances {
+interface Delivery {
   readonly types: object | undefined;
   readonly connection: object;
   submit(): Promise<unknown>;
@@ -29,9 +29,9 @@ interface Circumstances {
  * Submits it so that it is told of its answer in the async context of whoever asked, and not in that of the socket; and
  * so that an error on the way there reaches it as one of the server would.
  */
-export async function submitHere(submittable: Submittable, circumstances: Circumstances): Promise<void> {
+export async function submitHere(submittable: Submittable, delivery: Delivery): Promise<void> {
   const answering = submittable as unknown as Answering;
-  const { types, connection, submit } = circumstances;
+  const { types, connection, submit } = delivery;
   const { _result: result } = answering;
   if (result !== undefined && result !== null) result._types ??= types;
   for (const name of TOLD) {

@@ -1,14 +1,15 @@
+import { LifeguardError } from '../errors.ts';
 import type { PgClient } from '../pg/pg-subset.ts';
 import type { Modes } from '../pg/sql-script.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
+import type { Bracket } from '../scope/bracket.ts';
 import { within } from '../scope/deadline.ts';
 import type { Ground } from '../scope/ground.ts';
-import { narrowed } from '../scope/nesting.ts';
+import { narrowed, refuseBroader } from '../scope/nesting.ts';
 import type { OpenTransaction } from '../scope/open-transaction.ts';
 import { Opened } from '../scope/opened.ts';
 import type { Limits } from '../scope/patience.ts';
-import { ISOLATIONS } from '../scope/transaction-options.ts';
 import { undertake } from '../scope/undertaking.ts';
 import type { Base } from './base.ts';
 import type { Mark } from './mark.ts';
@@ -19,8 +20,9 @@ export class TransactionBase implements Base {
   readonly #tx: OpenTransaction;
   readonly #isolates: boolean;
   readonly #mark: Mark | undefined;
+  readonly keepsCursors = true;
 
-  constructor(ground: Ground, tx: OpenTransaction, { isolateStatements, mark }: Circumstances) {
+  constructor(ground: Ground, tx: OpenTransaction, { isolateStatements, mark }: Terms) {
     this.#ground = ground;
     this.#tx = tx;
     this.#isolates = isolateStatements;
@@ -29,11 +31,14 @@ export class TransactionBase implements Base {
 
   async run(statement: Statement, timeoutMillis: number | undefined): Promise<QueryResult> {
     const { level } = this.#tx;
-    const limits = limitsOf(this.#ground, this.#tx, timeoutMillis);
-    // A savepoint of a library's own is to last longer than the statement that makes it.
-    const { transaction } = this.#ground.server.read(statement.text);
-    const lasts = transaction.some((word) => word === 'savepoint' || word === 'release' || word === 'rollback to');
-    return this.#isolates && !lasts ? level.isolate(statement, limits) : level.query(statement, limits);
+    this.#tx.refuseFromInside();
+    const limits = limitsFor(this.#ground, this.#tx, timeoutMillis);
+    const word = this.#ground.server.read(statement.text).transaction.find((one) => OF_BLOCKS.has(one));
+    if (word !== undefined) throw outOfBlock(word);
+    const answer: Promise<QueryResult> = this.#isolates
+      ? level.isolate(statement, limits)
+      : level.query(statement, limits);
+    return answer.catch(blaming(level.bracket));
   }
 
   submit(submittable: Submittable): Promise<void> {
@@ -42,16 +47,17 @@ export class TransactionBase implements Base {
 
   async begin(modes: Modes): Promise<Opened> {
     const tx = this.#tx;
-    refuseBroader(tx, modes);
+    tx.refuseFromInside();
+    refuseModes(tx, modes);
     const around = { options: {}, transaction: tx, scope: tx.scope, usual: 'nested' } as const;
-    const opened = await Opened.begin((fn) => undertake(this.#ground, fn, around), leftOpen(this.#ground));
+    const opened = await Opened.begin((fn) => undertake(this.#ground, fn, around), warnLeftOpen(this.#ground));
     this.#mark?.claim(opened);
     await readOnly(modes, opened);
     return opened;
   }
 
   async agree(modes: Modes, opened: Opened): Promise<Opened> {
-    refuseBroader(this.#tx, modes);
+    refuseModes(this.#tx, modes);
     await readOnly(modes, opened);
     return opened;
   }
@@ -62,20 +68,28 @@ export class TransactionBase implements Base {
 }
 
 /** What is true of the transaction a library works in, and of where it was asked for. */
-interface Circumstances {
+interface Terms {
   readonly isolateStatements: boolean;
   readonly mark: Mark | undefined;
 }
 
 /** Says that one was rolled back which nobody ended. */
-export function leftOpen({ warnings }: Ground): (name: string) => void {
+export function warnLeftOpen({ warnings }: Ground): (name: string) => void {
   return (name) => {
     const message = `a transaction of a library inside "${name}" was still open when that ended, and was rolled back. Await it, commit it, and give its client back`;
     warnings.warn('LIFEGUARD_LEFT_OPEN', message, { name });
   };
 }
 
-export function limitsOf({ clock }: Ground, { limits }: OpenTransaction, timeoutMillis: number | undefined): Limits {
+/** A statement of a library has failed: what the library makes of it may not show where it comes from. */
+export function blaming(bracket: Bracket): (error: unknown) => never {
+  return (error) => {
+    bracket.blamed = error;
+    throw error;
+  };
+}
+
+export function limitsFor({ clock }: Ground, { limits }: OpenTransaction, timeoutMillis: number | undefined): Limits {
   return timeoutMillis === undefined ? limits : within(limits, { timeoutMillis }, clock);
 }
 
@@ -85,27 +99,24 @@ export function isolationOf({ isolation }: Modes): Exclude<Modes['isolation'], '
 }
 
 /** A savepoint has the isolation of the transaction around it, and may write if that may. */
-function refuseBroader({ level }: OpenTransaction, modes: Modes): void {
-  const { isolation, access } = level.bracket.plan;
-  const wanted = isolationOf(modes);
-  if (rankOf(wanted) > rankOf(isolation)) {
-    throw narrowed(
-      `a library asks for isolation "${wanted}", and the transaction around it has "${isolation ?? ISOLATIONS[0]}"`,
-    );
-  }
-  if (modes.readOnly === false && access === 'read-only')
-    throw narrowed('a library asks to write, and the transaction around it is read-only');
+function refuseModes({ level }: OpenTransaction, modes: Modes): void {
+  refuseBroader({ isolation: isolationOf(modes), readOnly: modes.readOnly }, level.bracket.plan, 'a library');
   if (modes.deferrable === true)
     throw narrowed('a library asks to wait for a snapshot, and the transaction around it has one already');
 }
 
-function rankOf(isolation: ReturnType<typeof isolationOf>): number {
-  return isolation === undefined ? 0 : ISOLATIONS.indexOf(isolation);
-}
-
 /** Of a savepoint it can be said at any time, and ends with it. */
 async function readOnly(modes: Modes, { tx }: Opened): Promise<void> {
-  if (modes.readOnly === true) await tx.level.query(READ_ONLY, tx.limits);
+  if (modes.readOnly !== true) return;
+  tx.level.visits.close('who writes');
+  await tx.level.query(READ_ONLY, tx.limits);
 }
 
+/** As on a pool, where the server says 25P01. Here a return to one would undo what others were told is done. */
+function outOfBlock(word: string): LifeguardError {
+  const message = `Nothing was sent: ${word.toUpperCase()} needs a BEGIN of the library before it, as on any connection of a pool.`;
+  return new LifeguardError('ERR_LIFEGUARD_TRANSACTION_CONTROL', message, { consequence: 'nothing-sent' });
+}
+
+const OF_BLOCKS: ReadonlySet<string> = new Set(['savepoint', 'release', 'rollback to']);
 const READ_ONLY: Statement = Object.freeze({ text: 'SET TRANSACTION READ ONLY' });

@@ -74,10 +74,13 @@ function insideOf(db: DatabasesLike): Required<Inside> {
 }
 
 async function attach(inside: Required<Inside>, pool: LifeguardPool, options: HookOptions): Promise<void> {
-  const driver = await pattern(inside._pool, pool);
   // Asked each time: more are registered while it runs.
   const getTypeParser = (oid: number, format?: string): unknown => inside._types.getTypeParser(oid, format);
   const lender = lenderOf<Client>(pool, { ...options, types: { getTypeParser } });
+  const driver = await pattern(inside._pool, pool).catch((error: unknown) => {
+    void lender.end();
+    throw error;
+  });
   inside._pool = {
     getConnection: async () => lent(await lender.connect(), driver),
     drain: () => lender.end(),

@@ -30,7 +30,7 @@ const TESTED = '7.10';
  */
 export function prismaOn<Prisma extends PrismaLike>(prisma: Prisma, pool: LifeguardPool): Prisma {
   HOOK.checkPool(pool);
-  const loader = loaderOf(prisma);
+  const loader = loaderOf(prisma, pool);
   if (HOOK.isDone(loader, pool)) return prisma;
   const outside = loader.request;
   const loaders = new Loaders(loader);
@@ -44,7 +44,7 @@ export function prismaOn<Prisma extends PrismaLike>(prisma: Prisma, pool: Lifegu
   return prisma;
 }
 
-function loaderOf(prisma: PrismaLike): Loader {
+function loaderOf(prisma: PrismaLike, pool: LifeguardPool): Loader {
   const { _clientVersion: version, _requestHandler, _engineConfig } = (prisma ?? {}) as Inside;
   if (typeof version !== 'string' || typeof prisma.$disconnect !== 'function')
     HOOK.refuse('it takes a PrismaClient: prismaOn(new PrismaClient({ adapter }), pool)');
@@ -53,9 +53,14 @@ function loaderOf(prisma: PrismaLike): Loader {
   if (typeof loader?.request !== 'function' || typeof loader.options?.batchBy !== 'function')
     HOOK.refuse('its _requestHandler is not that of Prisma: something else replaced it');
   // What is no instance of exactly its pg.Pool, Prisma takes for options, and dials by itself.
-  if (_engineConfig?.adapter?.externalPool === null)
+  const { externalPool } = _engineConfig?.adapter ?? {};
+  if (externalPool === null)
     HOOK.refuse(
       'its adapter makes a pool of its own, which no transaction of ours reaches. Give it this one: new PrismaPg(pool.asPgPool({ pg })), with the same copy of pg as the adapter has',
+    );
+  if (typeof externalPool === 'object' && !pool.facade.isOwn(externalPool))
+    HOOK.refuse(
+      `its adapter has another pool than "${pool.name}", so no transaction of ours reaches it: new PrismaPg(pool.asPgPool({ pg }))`,
     );
   return loader as Loader;
 }

@@ -6,6 +6,7 @@ export interface SequelizeLike {
   getDialect(): string;
 }
 
+/** A client of the façade; one that Sequelize has dialled itself has no release. */
 interface Client {
   release(error?: unknown): void;
 }
@@ -35,6 +36,8 @@ interface Inside {
 
 const HOOK: Hook = new Hook('sequelizeOn');
 const TESTED = '6.37';
+/** Of the servers that we support. It decides on spellings that older ones do not have. */
+const OLDEST = '14.0.0';
 
 /**
  * Makes a Sequelize work with our pool, and in the transaction around whoever calls it. Call it right after
@@ -50,6 +53,9 @@ export function sequelizeOn<Sequelize extends SequelizeLike>(
   const manager = managerOf(sequelize);
   if (HOOK.isDone(sequelize, pool)) return sequelize;
   attach(manager, pool, hookOptions);
+  // Or its first caller asks, and all others wait for that answer: also those who have the connections that it waits for.
+  const { options: its } = sequelize as { readonly options?: { databaseVersion?: unknown } };
+  if (its !== undefined) its.databaseVersion ||= OLDEST;
   HOOK.note(sequelize, pool);
   return sequelize;
 }
@@ -79,7 +85,9 @@ function attach(manager: Manager, pool: LifeguardPool, options: HookOptions): vo
   const lender = lenderOf<Client>(pool, { ...options, types });
   const own = manager.pool;
   manager.connect = () => lender.connect();
-  manager.disconnect = async (client) => client.release();
+  const disconnect = manager.disconnect.bind(manager);
+  // It may have dialled before, and has to hang up then.
+  manager.disconnect = async (client) => (typeof client.release === 'function' ? client.release() : disconnect(client));
   manager.pool = {
     acquire: () => acquire(manager, lender),
     release: (client) => client.release(),
@@ -87,8 +95,13 @@ function attach(manager: Manager, pool: LifeguardPool, options: HookOptions): vo
     drain: () => lender.end(),
     destroyAllNow: async () => undefined,
   };
-  // It dials at once where its `pool.min` says so.
-  void own.drain().then(() => own.destroyAllNow());
+  putAway(own).catch(() => undefined); // what cannot be put away ends by its own idle timeout
+}
+
+/** It dials at once where its `pool.min` says so. */
+async function putAway(own: Manager['pool']): Promise<void> {
+  await own.drain();
+  await own.destroyAllNow();
 }
 
 async function acquire(manager: Manager, lender: Lender<Client>): Promise<Client> {

@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import { type Readable, Transform } from 'node:stream';
 import { LifeguardError } from '../errors.ts';
 import type { QueryResult } from '../pg/statement.ts';
@@ -6,10 +5,14 @@ import type { Lender } from './hook.ts';
 import { type ErrorClasses, type SlonikQuery, slonikError } from './slonik-errors.ts';
 
 /** Where slonik says that it takes and gives back a client, and hears what befalls it. */
-export type ClientEvents = Pick<EventEmitter, 'on' | 'emit'>;
+export interface ClientEvents {
+  on(event: string, listener: () => void): unknown;
+  emit(event: string, told: unknown): unknown;
+}
 
 /** A client of the façade. */
-export interface Client extends EventEmitter {
+export interface Client {
+  on(event: string, listener: (told: { readonly message?: string }) => void): unknown;
   query(given: object): unknown;
   release(): void;
 }
@@ -17,7 +20,7 @@ export interface Client extends EventEmitter {
 /** Of pg-query-stream. https://node-postgres.com/apis/cursor */
 export type QueryStreamClass = new (text: string, values?: unknown[]) => object;
 
-interface Likeness {
+interface Imports {
   readonly classes: ErrorClasses;
   readonly QueryStream: QueryStreamClass | undefined;
 }
@@ -38,13 +41,13 @@ type State =
 export class SlonikClient {
   readonly #lender: Lender<Client>;
   readonly #events: ClientEvents;
-  readonly #likeness: Likeness;
+  readonly #imports: Imports;
   #state: State = AWAY;
 
-  constructor(lender: Lender<Client>, events: ClientEvents, likeness: Likeness) {
+  constructor(lender: Lender<Client>, events: ClientEvents, imports: Imports) {
     this.#lender = lender;
     this.#events = events;
-    this.#likeness = likeness;
+    this.#imports = imports;
     events.on('release', () => this.#giveBack());
     events.on('destroy', () => this.#giveBack());
   }
@@ -62,7 +65,7 @@ export class SlonikClient {
 
   async #query({ sql, values }: SlonikQuery, name: string | undefined): Promise<object> {
     const client = await this.#take();
-    const { classes } = this.#likeness;
+    const { classes } = this.#imports;
     const question = { text: sql, values, queryMode: 'extended', ...(name === undefined ? {} : { name }) };
     let result: QueryResult | QueryResult[];
     try {
@@ -78,7 +81,7 @@ export class SlonikClient {
 
   /** Slonik has its stream at once, and the rows when there is a connection for them. */
   #stream(sql: string, values: unknown[] | undefined): Transform {
-    const { QueryStream, classes } = this.#likeness;
+    const { QueryStream, classes } = this.#imports;
     if (QueryStream === undefined) throw noStreams();
     const rows = new QueryStream(sql, values) as Readable & { readonly _result?: { readonly fields: PgFields } };
     const out = new Transform({
@@ -132,9 +135,9 @@ export class SlonikClient {
   }
 
   #listen(client: Client): void {
-    const { classes } = this.#likeness;
+    const { classes } = this.#imports;
     client.on('error', (error) => this.#events.emit('error', slonikError(error, classes, undefined)));
-    client.on('notice', ({ message }: { readonly message?: string }) => {
+    client.on('notice', ({ message }) => {
       if (message) this.#events.emit('notice', { message });
     });
   }

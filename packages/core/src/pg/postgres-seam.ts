@@ -249,23 +249,26 @@ export class PostgresSeam implements Seam<PgConnection> {
   /** The user's own part of a login. What it sets is how the session is meant to be, and no dirt. */
   async #greet(connection: PgConnection): Promise<void> {
     const { onConnect } = this.#settings;
-    for (const greeter of this.greeters) await greeter.greet(connection);
-    if (onConnect === undefined) return connection.session.settleIn();
+    // For every request that will use the connection, and not for the one whose dial or reset it happens to be.
+    for (const greeter of this.greeters) await inRootContext(() => greeter.greet(connection));
+    if (onConnect !== undefined) await this.#hook(connection, onConnect);
+    if (connection.kind !== 'ready' || connection.transactionStatus !== 'I') {
+      throw hookFailed(
+        'The onConnect hook, or a listener of "connect", left a statement or a transaction open, so the connection was not used.',
+      );
+    }
+    connection.session.settleIn();
+  }
+
+  async #hook(connection: PgConnection, onConnect: NonNullable<Settings['onConnect']>): Promise<void> {
     const hooked = new Hooked(connection, (text) => this.refusalOfText(text));
     try {
-      // For every request that will use the connection, and not for the one whose dial or reset it happens to be.
       await inRootContext(() => onConnect(hooked));
     } catch (cause) {
       throw hookFailed('The onConnect hook failed, so the connection was not used. Its error is the cause.', cause);
     } finally {
       hooked.end();
     }
-    if (connection.kind !== 'ready' || connection.transactionStatus !== 'I') {
-      throw hookFailed(
-        'The onConnect hook returned while a statement or a transaction was open, so the connection was not used.',
-      );
-    }
-    connection.session.settleIn();
   }
 }
 

@@ -37,7 +37,7 @@ export class ServerFacts {
   }
 
   script(text: string): readonly Part[] {
-    return readScript(text).parts;
+    return readScript(text);
   }
 
   localSettings({ text, values }: Statement): readonly string[] {

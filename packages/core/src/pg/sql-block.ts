@@ -3,7 +3,7 @@ import { isString } from './sql-scanner.ts';
 type Tokens = readonly string[];
 
 /** Whether a statement may run inside a transaction block; `doubtful` where its words do not tell. */
-export type InBlock = 'allowed' | 'doubtful' | 'refused';
+type InBlock = 'allowed' | 'doubtful' | 'refused';
 
 /**
  * What the server refuses inside a block, by the manual page of each command. REINDEX and CLUSTER may name a

@@ -3,11 +3,7 @@ import { scanStatements } from './sql-statement.ts';
 
 export type { Modes } from './sql-control.ts';
 
-/** A text that is to run inside somebody else's transaction, cut where it wants to control one itself. */
-export interface Script {
-  readonly parts: readonly Part[];
-}
-
+/** Of a text that is to run inside somebody else's transaction, and is cut where it wants to control one itself. */
 export type Part = Statements | Exclude<Control, Refused> | (Refused & { readonly text: string });
 
 type Refused = Extract<Control, { kind: 'refused' }>;
@@ -16,40 +12,39 @@ type Refused = Extract<Control, { kind: 'refused' }>;
 interface Statements {
   readonly kind: 'statements';
   readonly text: string;
-  readonly count: number;
 }
 
 /** Only worth while where `SqlReading.hasControl`; without, it is one part. */
-export function readScript(text: string): Script {
+export function readScript(text: string): readonly Part[] {
   const draft = new Draft(text);
   for (const statement of scanStatements(text)) {
     statement.finish();
     draft.add(controlOf(statement), statement.end);
   }
-  return { parts: draft.finish() };
+  return draft.finish();
 }
 
 /** Statements are added in the order of the text. */
 class Draft {
   readonly #text: string;
   readonly #parts: Part[] = [];
-  /** Where the statements that are not yet a part begin, where they end, and how many they are. */
+  /** Where the statements that are not yet a part begin, where they end, and whether there are any. */
   #from = 0;
   #end = 0;
-  #count = 0;
+  #pending: 'none' | 'some' = 'none';
 
   constructor(text: string) {
     this.#text = text;
   }
 
   add(control: Control | undefined, end: number): void {
-    if (control === undefined) this.#count++;
+    if (control === undefined) this.#pending = 'some';
     else this.#addControl(control, end);
     this.#end = end;
   }
 
   finish(): readonly Part[] {
-    if (this.#parts.length === 0) return [{ kind: 'statements', text: this.#text, count: this.#count }];
+    if (this.#parts.length === 0) return [{ kind: 'statements', text: this.#text }];
     this.#flush();
     return this.#parts;
   }
@@ -61,10 +56,10 @@ class Draft {
   }
 
   #flush(): void {
-    if (this.#count === 0) return;
-    this.#parts.push({ kind: 'statements', text: this.#slice(this.#from, this.#end), count: this.#count });
+    if (this.#pending === 'none') return;
+    this.#parts.push({ kind: 'statements', text: this.#slice(this.#from, this.#end) });
     this.#from = this.#end + 1;
-    this.#count = 0;
+    this.#pending = 'none';
   }
 
   #slice(from: number, end: number): string {

@@ -1,6 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** One step into a unit of work of one pool; `outer` leads to those around it, which may be of other pools. */
+/**
+ * One step into a unit of work of one pool; `outer` leads to those around it, which may be of other pools. Other versions of
+ * this package walk through it too: its shape is never changed, but for a new one under a new key.
+ */
 interface Frame {
   readonly pool: object;
   readonly work: unknown;
@@ -9,7 +12,7 @@ interface Frame {
 
 const KEY: unique symbol = Symbol.for('lifeguard.ambient');
 
-/** Two copies of this package in one process share it. Only `run` is used of it, but in tests: no hook is ever made. */
+/** Two copies of this package in one process share it. Only `run` and `bind` are used of it, but in tests: no hook is ever made. */
 const storage: AsyncLocalStorage<Frame> = sharedStorage();
 
 function sharedStorage(): AsyncLocalStorage<Frame> {
@@ -75,10 +78,5 @@ export class Ambient<Work extends { readonly isOver: boolean }> {
     let outer = storage.getStore();
     while (outer?.pool === this.#pool && (outer.work as Work | undefined)?.isOver !== false) outer = outer.outer;
     return outer;
-  }
-
-  /** `fn`, to be called later and from elsewhere, in the context of now. */
-  bind<Args extends unknown[], R>(fn: (...args: Args) => R): (...args: Args) => R {
-    return AsyncLocalStorage.bind(fn);
   }
 }

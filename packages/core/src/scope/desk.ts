@@ -18,7 +18,7 @@ import type { TransactionOptions } from './transaction-options.ts';
 import { undertake } from './undertaking.ts';
 
 /** Says on which ground whoever asks here stands, where that is not the pool's own: a test's sandbox has one for itself. */
-export type Diversion = () => Ground | undefined;
+type Diversion = () => Ground | undefined;
 
 /** What is asked of the pool itself: part of the unit of work around it, where there is one; else it stands for itself. */
 export class Desk {

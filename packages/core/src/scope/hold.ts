@@ -248,7 +248,7 @@ export class Hold implements AcquireRequest {
     this.#runningSince = this.#house.clock.now();
   }
 
-  #failed(slot: Slot<PgConnection>, failure: unknown, { armedMillis, at }: Circumstances): unknown {
+  #failed(slot: Slot<PgConnection>, failure: unknown, { armedMillis, at }: Situation): unknown {
     const millis = this.#house.clock.now() - (this.#runningSince ?? 0);
     const error = this.#house.explain(failure, { millis, armedMillis });
     this.#lastFailure = error;
@@ -266,7 +266,7 @@ export class Hold implements AcquireRequest {
     }
   }
 
-  #answered(slot: Slot<PgConnection>, error: unknown, at?: Circumstances['at']): void {
+  #answered(slot: Slot<PgConnection>, error: unknown, at?: Situation['at']): void {
     const now = this.#house.clock.now();
     const millis = now - (this.#runningSince ?? now);
     this.#runningSince = undefined;
@@ -283,7 +283,7 @@ export class Hold implements AcquireRequest {
 
 const OWN_LIMIT = /statement_timeout/i;
 /** Under which limit it failed; which one of those that travelled together, and how many had run. */
-interface Circumstances {
+interface Situation {
   readonly armedMillis: number | undefined;
   readonly at?: { readonly index: number; readonly ran: number };
 }

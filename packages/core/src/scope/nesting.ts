@@ -19,7 +19,7 @@ export type Work<T> = (tx: Transaction) => T | Promise<T>;
 /** A savepoint in the one that is open, which has its turn until this one has ended. */
 export function nest<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Promise<T> {
   const parent = outer.level;
-  refuseBroader(wish, parent.bracket.plan);
+  refuseOtherModes(wish, parent.bracket.plan);
   const limits = within(outer.limits, wish, ground.clock);
   const plan = { name: wish.name ?? outer.name, limits, settings: wish.settings };
   return parent.nest(limits, async (around) => {
@@ -45,7 +45,7 @@ export function nest<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Pr
 export async function join<T>(ground: Ground, fn: Work<T>, { wish, outer }: Inner): Promise<T> {
   const { level, attempt, scope } = outer;
   level.refuseEnded();
-  refuseBroader(wish, level.bracket.plan);
+  refuseOtherModes(wish, level.bracket.plan);
   refuseOther(wish.settings, level);
   const limits = within(outer.limits, wish, ground.clock);
   const tx = new OpenTransaction(ground, level, { attempt, scope, part: 'joined', limits });
@@ -102,17 +102,26 @@ export async function runHooks(
   });
 }
 
-/** The transaction around it was begun for less than what this one asks for. */
-function refuseBroader(wish: Wish, plan: Plan): void {
-  if (rank(wish.isolation) > rank(plan.isolation)) {
-    throw narrowed(
-      `it asks for isolation "${wish.isolation}", and the transaction around it has "${plan.isolation ?? 'read committed'}"`,
-    );
-  }
-  if (wish.readOnly === false && plan.access === 'read-only')
-    throw narrowed('it asks to write, and the transaction around it is read-only');
+/** The transaction around it was begun for less than what this one asks for, or for more. */
+function refuseOtherModes(wish: Wish, plan: Plan): void {
+  refuseBroader(wish, plan, 'it');
   if (wish.readOnly === true && plan.access === 'writable')
     throw narrowed('it asks to be read-only, and the transaction around it may write');
+}
+
+/** The transaction around `who` was begun for less than what it asks for. */
+export function refuseBroader(
+  { isolation, readOnly }: Pick<Wish, 'isolation' | 'readOnly'>,
+  plan: Plan,
+  who: 'it' | 'a library',
+): void {
+  if (rank(isolation) > rank(plan.isolation)) {
+    throw narrowed(
+      `${who} asks for isolation "${isolation}", and the transaction around it has "${plan.isolation ?? ISOLATIONS[0]}"`,
+    );
+  }
+  if (readOnly === false && plan.access === 'read-only')
+    throw narrowed(`${who} asks to write, and the transaction around it is read-only`);
 }
 
 function rank(isolation: Wish['isolation']): number {

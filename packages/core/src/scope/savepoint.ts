@@ -108,7 +108,7 @@ function inOrder(former: readonly Setting[]): readonly Setting[] {
 }
 
 /** A name that no user's own savepoint has; made here and nowhere else, so there is nothing to inject. */
-const PREFIX = `lifeguard_${randomBytes(4).toString('hex')}`;
+export const PREFIX: string = `lifeguard_${randomBytes(4).toString('hex')}`;
 /** Of a savepoint that is for one statement alone. */
 export const FENCE: string = `${PREFIX}_s`;
 const NONE: readonly Step[] = Object.freeze([]);

@@ -1,4 +1,5 @@
 import { LifeguardError } from '../errors.ts';
+import type { Modes } from '../pg/sql-script.ts';
 import type { Priority } from '../pool/waiters.ts';
 import { ownOptions, refuseBadCall } from './call-options.ts';
 import { type Propagation, ROUTES } from './propagation.ts';
@@ -90,13 +91,17 @@ export function readTransactionOptions(given: TransactionOptions, mayBeAsked: (c
 }
 
 /** https://www.postgresql.org/docs/current/sql-begin.html */
-export function beginStatement({ isolation, readOnly, deferrable }: Wish): string {
-  const modes = [
-    isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`,
-    readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE',
-    deferrable === true ? ' DEFERRABLE' : '',
+export function beginStatement(wish: Wish): string {
+  return ['BEGIN', ...modesOf(wish)].join(' ');
+}
+
+/** As the server is told them. https://www.postgresql.org/docs/current/sql-set-transaction.html */
+export function modesOf({ isolation, readOnly, deferrable }: Modes): readonly string[] {
+  return [
+    ...(isolation === undefined ? [] : [`ISOLATION LEVEL ${isolation.toUpperCase()}`]),
+    ...(readOnly === undefined ? [] : [readOnly ? 'READ ONLY' : 'READ WRITE']),
+    ...(deferrable === undefined ? [] : [deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE']),
   ];
-  return `BEGIN${modes.join('')}`;
 }
 
 function list(names: readonly string[]): string {

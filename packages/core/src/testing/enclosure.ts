@@ -4,7 +4,7 @@ import type { Ground } from '../scope/ground.ts';
 import { wrongCall } from './refusals.ts';
 
 /** What the running code is inside of: a sandbox, open or ended. */
-export interface Enclosed {
+interface Enclosed {
   readonly name: string;
   readonly isOver: boolean;
   /** On which its work stands. */

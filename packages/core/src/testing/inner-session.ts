@@ -14,7 +14,7 @@ import { SettingsAccount } from './settings-account.ts';
 import type { Wire } from './wire.ts';
 
 /** What holds for the whole of a sandbox. */
-export interface Surroundings {
+export interface Enclosing {
   readonly wire: Wire;
   readonly isolation: Isolation;
   readonly constraints: Constraints;
@@ -39,13 +39,13 @@ export interface Tally {
  * ```
  */
 export class InnerSession {
-  readonly #around: Surroundings;
+  readonly #around: Enclosing;
   readonly #settings = new SettingsAccount();
   #state: 'idle' | 'open' | 'failed' = 'idle';
   #traces: 'clean' | 'wrote' = 'clean';
   #session: 'clean' | 'dirty' = 'clean';
 
-  constructor(around: Surroundings) {
+  constructor(around: Enclosing) {
     this.#around = around;
   }
 

@@ -9,7 +9,7 @@ import type { Isolation } from '../scope/transaction-options.ts';
 import { noConnection } from './refusals.ts';
 
 /** How a sandbox has its connection. */
-export interface LoanPlan {
+interface LoanPlan {
   readonly name: string;
   readonly isolation: Isolation | undefined;
   readonly timeoutMillis: number | undefined;

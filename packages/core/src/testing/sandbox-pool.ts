@@ -4,7 +4,7 @@ import { Pool } from '../pool/pool.ts';
 import type { Contagion, Seam } from '../pool/seam.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { AcquireRequest } from '../pool/waiters.ts';
-import type { Surroundings } from './inner-session.ts';
+import type { Enclosing } from './inner-session.ts';
 import { StandIn } from './stand-in.ts';
 import type { Wire } from './wire.ts';
 
@@ -12,7 +12,7 @@ import type { Wire } from './wire.ts';
 export class SandboxPool extends Pool<PgConnection> {
   readonly #wire: Wire;
 
-  constructor(around: Surroundings, name: string) {
+  constructor(around: Enclosing, name: string) {
     const { house, clock, acquireTimeoutMillis } = around.wire.ground;
     const { max } = house.pool.size;
     const settings = {
@@ -37,9 +37,9 @@ export class SandboxPool extends Pool<PgConnection> {
 
 /** Opens what costs nothing, and closes what was never open. */
 class SandboxSeam implements Seam<PgConnection> {
-  readonly #around: Surroundings;
+  readonly #around: Enclosing;
 
-  constructor(around: Surroundings) {
+  constructor(around: Enclosing) {
     this.#around = around;
   }
 

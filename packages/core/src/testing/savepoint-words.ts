@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { HouseStatement } from '../pg/sync-group.ts';
+import { PREFIX } from '../scope/savepoint.ts';
 
 export const STATUS: Readonly<Record<'idle' | 'open' | 'failed', 'I' | 'T' | 'E'>> = {
   idle: 'I',
@@ -7,7 +7,7 @@ export const STATUS: Readonly<Record<'idle' | 'open' | 'failed', 'I' | 'T' | 'E'
   failed: 'E',
 };
 /** One is enough: who has it open has the turn. No user's own savepoint has its name. */
-const NAME = `lifeguard_${randomBytes(4).toString('hex')}_sandbox`;
+const NAME = `${PREFIX}_sandbox`;
 export const SAVEPOINT: string = `SAVEPOINT ${NAME}`;
 export const RELEASE: string = `RELEASE SAVEPOINT ${NAME}`;
 export const BACK: readonly HouseStatement[] = [`ROLLBACK TO SAVEPOINT ${NAME}`, RELEASE];

@@ -3,7 +3,7 @@ import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { Group, GroupAnswer } from '../pg/sync-group.ts';
 import type { Verdict } from '../pool/seam.ts';
-import { InnerSession, type Surroundings } from './inner-session.ts';
+import { type Enclosing, InnerSession } from './inner-session.ts';
 import type { Wire } from './wire.ts';
 
 type State =
@@ -24,7 +24,7 @@ export class StandIn {
   /** What its statements mean for the pool is for the pool's own connection to say. */
   readonly session: { writes(): void } = Object.freeze({ writes: (): void => undefined });
 
-  constructor(around: Surroundings) {
+  constructor(around: Enclosing) {
     this.#wire = around.wire;
     this.#inner = new InnerSession(around);
   }

@@ -256,15 +256,13 @@ describe('a library that nests by savepoints', () => {
     expect(await stored()).toEqual([1, 3]);
   });
 
-  test('by statements of the pool has them stand for the transaction', async ({ database }) => {
+  test('without a BEGIN is refused, as on a pool, and the transaction goes on', async ({ database }) => {
     const { pool, orm, stored } = await prepared(database);
     await pool.transaction(async () => {
       const client = await orm.connect();
-      await client.query('savepoint own');
-      await put(client, 1);
-      await client.query('rollback to own');
+      const said = ['savepoint own', 'rollback to own', 'release own'].map((text) => client.query(text));
+      expect(await outcomesOf(said)).toEqual(said.map(() => 'ERR_LIFEGUARD_TRANSACTION_CONTROL'));
       await put(client, 2);
-      await client.query('release own');
       client.release();
     });
     expect(await stored()).toEqual([2]);

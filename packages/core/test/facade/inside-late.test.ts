@@ -130,13 +130,13 @@ describe.for(WORKS)('%s that comes late', ([, work]) => {
     await leavesNothing(database, pool);
   });
 
-  test('for a scope goes to the pool where the user chose so, without its settings', async ({ database }) => {
+  test('for a scope that bound it to something is refused, whatever the user chose', async ({ database }) => {
     const house = await prepared(database, { facade: { late: 'pool' } });
     const { pool, stored } = house;
     const { start, outcome } = late();
     await pool.scope({ settings: { 'app.name': 'ada' }, readOnly: true }, async () => start(() => work(house)));
-    expect(await outcome()).toBe('ok');
-    expect(await stored()).toEqual([9]);
+    expect(await outcome()).toBe('ERR_LIFEGUARD_SCOPE_ENDED');
+    expect(await stored()).toEqual([]);
   });
 
   test('is no late work where it was started outside', async ({ database }) => {

@@ -82,6 +82,14 @@ describe('a pool of @databases/pg on ours', () => {
     );
   });
 
+  test('keeps its own pool where an option is refused', async ({ database }) => {
+    const own = ownPool(database);
+    const options = { pg, late: 'ignore' as never };
+    const error = await errorOf(databasesOn(databasesLike(own), openPool(database.connection), options));
+    expect(error.message).toContain('late is "refuse" or "pool"');
+    expect(own.ended).toBe(false);
+  });
+
   test('may be tried again where its server was not there', async ({ database }) => {
     const pool = openPool(database.connection);
     const own = ownPool(database);

@@ -1,3 +1,4 @@
+import { waitUntil } from '@lifeguard/testkit';
 import { describe, expect, test } from '@lifeguard/testkit/vitest';
 import pg from 'pg';
 import { sequelizeOn } from '../../src/orms/index.ts';
@@ -34,8 +35,15 @@ describe('a Sequelize on our pool', () => {
   test('puts its own pool away', async () => {
     const sequelize = sequelizeLike();
     sequelizeOn(sequelize, silentPool(), { pg });
-    await Promise.resolve();
+    await waitUntil(() => managerOf(sequelize).log.includes('own destroy'), { what: 'its own pool to be gone' });
     expect(managerOf(sequelize).log).toEqual(['own drain', 'own destroy']);
+  });
+
+  test('hangs up what it has dialled itself', async () => {
+    const sequelize = sequelizeLike();
+    const manager = managerOf(sequelizeOn(sequelize, silentPool(), { pg }));
+    await manager.disconnect({} as Client);
+    expect(manager.log).toContain('own disconnect');
   });
 
   test('has its connections in the transaction around whoever asks', async ({ database }) => {

@@ -4,14 +4,14 @@ import { readScript } from '../../src/pg/sql-script.ts';
 import { readSql } from '../../src/pg/sql-words.ts';
 
 function kindsOf(text: string): readonly string[] {
-  return readScript(text).parts.map(({ kind }) => kind);
+  return readScript(text).map(({ kind }) => kind);
 }
 
 describe('a transaction', () => {
   test.for(['begin', 'BEGIN;', ' Begin Work ;', '/* ; */ begin -- x\n transaction;;', 'start\ntransaction'])(
     'is begun without modes: %j',
     (text) => {
-      expect(readScript(text).parts).toEqual([{ kind: 'begin', modes: {} }]);
+      expect(readScript(text)).toEqual([{ kind: 'begin', modes: {} }]);
     },
   );
 
@@ -29,7 +29,7 @@ describe('a transaction', () => {
     ['begin deferrable, deferrable', { deferrable: true }],
     ['begin read only, read write', { readOnly: false }],
   ] as const)('is begun with modes: %j', ([text, modes]) => {
-    expect(readScript(text).parts).toEqual([{ kind: 'begin', modes }]);
+    expect(readScript(text)).toEqual([{ kind: 'begin', modes }]);
   });
 
   test.for([
@@ -37,20 +37,20 @@ describe('a transaction', () => {
     ['set local transaction read only', { readOnly: true }],
     ['set session transaction read only deferrable', { readOnly: true, deferrable: true }],
   ] as const)('is told its modes: %j', ([text, modes]) => {
-    expect(readScript(text).parts).toEqual([{ kind: 'modes', modes }]);
+    expect(readScript(text)).toEqual([{ kind: 'modes', modes }]);
   });
 
   test.for(['commit', 'COMMIT WORK', 'commit transaction;', 'end', 'end work and no chain'])(
     'is committed without a chain: %j',
     (text) => {
-      expect(readScript(text).parts).toEqual([{ kind: 'commit' }]);
+      expect(readScript(text)).toEqual([{ kind: 'commit' }]);
     },
   );
 
   test.for(['rollback', 'ROLLBACK;', 'rollback work', 'abort', 'abort transaction and no chain'])(
     'is rolled back without a chain: %j',
     (text) => {
-      expect(readScript(text).parts).toEqual([{ kind: 'rollback' }]);
+      expect(readScript(text)).toEqual([{ kind: 'rollback' }]);
     },
   );
 });
@@ -73,8 +73,7 @@ describe('what is no control', () => {
     '',
     ' ; -- nothing',
   ])('stays one part as it is: %j', (text) => {
-    const { statements: count } = readSql(text);
-    expect(readScript(text).parts).toEqual([{ kind: 'statements', text, count }]);
+    expect(readScript(text)).toEqual([{ kind: 'statements', text }]);
   });
 
   test.for([
@@ -116,8 +115,8 @@ describe('what cannot be had in a transaction of others', () => {
     ['alter database d set tablespace t', 'ALTER DATABASE SET TABLESPACE'],
     ['alter system reset all', 'ALTER SYSTEM'],
   ] as const)('is named, with its text: %j', ([text, what]) => {
-    expect(readScript(`${text};`).parts).toEqual([{ kind: 'refused', what, text }]);
-    expect(readScript(`select 1;\n${text}`).parts.at(-1)).toEqual({ kind: 'refused', what, text });
+    expect(readScript(`${text};`)).toEqual([{ kind: 'refused', what, text }]);
+    expect(readScript(`select 1;\n${text}`).at(-1)).toEqual({ kind: 'refused', what, text });
   });
 });
 
@@ -125,22 +124,22 @@ describe('a script', () => {
   test('is cut where it controls the transaction, and nowhere else', () => {
     const text = `BEGIN; insert into a values (';'); ; /* x */ update b set c = 1 -- y
       ;; COMMIT AND NO CHAIN; select 1; rollback;; listen a ; select 2;`;
-    expect(readScript(text).parts).toEqual([
+    expect(readScript(text)).toEqual([
       { kind: 'begin', modes: {} },
-      { kind: 'statements', text: "insert into a values (';'); ; /* x */ update b set c = 1 -- y\n      ", count: 2 },
+      { kind: 'statements', text: "insert into a values (';'); ; /* x */ update b set c = 1 -- y\n      " },
       { kind: 'commit' },
-      { kind: 'statements', text: 'select 1', count: 1 },
+      { kind: 'statements', text: 'select 1' },
       { kind: 'rollback' },
       { kind: 'refused', what: 'LISTEN', text: 'listen a ' },
-      { kind: 'statements', text: 'select 2', count: 1 },
+      { kind: 'statements', text: 'select 2' },
     ]);
   });
 
   test('keeps statements that are long, and control behind them', () => {
     const bulk = `insert into t values ${"(1, 'a; commit')".repeat(1_000)}`;
-    expect(readScript(`begin;${bulk};commit`).parts).toEqual([
+    expect(readScript(`begin;${bulk};commit`)).toEqual([
       { kind: 'begin', modes: {} },
-      { kind: 'statements', text: bulk, count: 1 },
+      { kind: 'statements', text: bulk },
       { kind: 'commit' },
     ]);
   });
@@ -165,7 +164,7 @@ describe('a script', () => {
   test('is worth cutting exactly where the reading of its text says so', () => {
     const script = fc.array(fc.constantFrom(...PIECES), { maxLength: 12 }).map((pieces) => pieces.join(' '));
     const check = (text: string): void => {
-      const { parts } = readScript(text);
+      const parts = readScript(text);
       const isWhole = parts.length === 1 && parts[0]?.kind === 'statements' && parts[0].text === text;
       expect(readSql(text).hasControl).toBe(!isWhole);
     };
