@@ -2,10 +2,10 @@ import { type Clock, systemClock } from './clock.ts';
 import { DeadlineWheel } from './deadline-wheel.ts';
 import { LifeguardError } from './errors.ts';
 import { Warnings } from './events.ts';
-import { Facade } from './facade/facade.ts';
 import { type Likeness, likenessOf } from './facade/likeness.ts';
 import { pgPool } from './facade/pg-pool.ts';
 import type { PgModule, PgPoolOptions } from './facade/pg-pool-options.ts';
+import { Whereabouts } from './facade/whereabouts.ts';
 import { readOptions, type Settings } from './options.ts';
 import { CREATE_TOKENS, forgetTokens } from './pg/commit-outcome.ts';
 import { clientClass, driverTypes } from './pg/driver.ts';
@@ -50,7 +50,7 @@ export class LifeguardPool implements AsyncDisposable {
   readonly #desk: Desk;
   readonly #tokens: SpentTokens;
   /** @internal Where libraries come in. */
-  readonly facade: Facade;
+  readonly whereabouts: Whereabouts;
   readonly #likeness: Likeness;
 
   /** Use `createPool`. */
@@ -93,7 +93,7 @@ export class LifeguardPool implements AsyncDisposable {
     this.#desk = new Desk(this.#ground);
     const { mode } = settings;
     const snapshot = (): PoolSnapshot => this.snapshot();
-    this.facade = new Facade({ desk: this.#desk, greeters: seam.greeters, mode, snapshot });
+    this.whereabouts = new Whereabouts({ desk: this.#desk, greeters: seam.greeters, mode, snapshot });
     this.#likeness = likenessOf(settings, driverTypes());
   }
 
@@ -178,7 +178,7 @@ export class LifeguardPool implements AsyncDisposable {
    * Each library may have one of its own; `end()` on it ends that one, and not the pool.
    */
   asPgPool<Pg extends PgModule>(options: PgPoolOptions<Pg>): InstanceType<Pg['Pool']> {
-    return pgPool(this.facade, options, this.#likeness);
+    return pgPool(this.whereabouts, options, this.#likeness);
   }
 
   /** Makes the table that `commitOutcome: 'token'` needs, and removes what is left in it of processes that died. */

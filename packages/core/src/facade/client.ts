@@ -1,10 +1,9 @@
 import { EventEmitter } from 'node:events';
-import { LifeguardError } from '../errors.ts';
 import type { PgClient } from '../pg/pg-subset.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import { Echo } from './echo.ts';
 import { type Callback, deliver, type Request, readRequest } from './request.ts';
-import type { Seat } from './seat.ts';
+import { givenBack, type Seat } from './seat.ts';
 import { submitHere } from './submitting.ts';
 import { type TypeChoice, TypeOverrides } from './type-overrides.ts';
 
@@ -53,13 +52,13 @@ export class FacadeClient extends EventEmitter {
   }
 
   #say({ statement, timeoutMillis }: Request & { kind: 'statement' }): Promise<unknown> {
-    return this.#state === 'open' ? this.#seat.say(statement, timeoutMillis) : Promise.reject(released());
+    return this.#state === 'open' ? this.#seat.say(statement, timeoutMillis) : Promise.reject(givenBack());
   }
 
   /** A cursor, a stream or a COPY. Resolves when nothing of it needs this client any more. */
   lend(submittable: Submittable): Promise<void> {
     const submit = async (): Promise<unknown> => {
-      if (this.#state !== 'open') throw released();
+      if (this.#state !== 'open') throw givenBack();
       return this.#seat.submit(submittable);
     };
     return submitHere(submittable, { types: this.#types.inForce, connection: this.connection, submit });
@@ -127,9 +126,4 @@ function callbackIn(given: unknown, beside: unknown): unknown {
   if (isSubmittable || callback === undefined || typeof callback === 'function')
     return isSubmittable ? beside : callback;
   throw new TypeError('callback is not a function');
-}
-
-function released(): LifeguardError {
-  const message = 'The client was given back to its pool. Nothing was sent. Await every statement before the release.';
-  return new LifeguardError('ERR_LIFEGUARD_LEASE_ENDED', message, { consequence: 'nothing-sent' });
 }

@@ -161,6 +161,7 @@ export class Conversation implements Seat {
   /** Of one that has failed the server makes a ROLLBACK. Without one it warns, and goes on. */
   async #commit(): Promise<string> {
     const state = this.#state;
+    if (state.kind === 'opened') state.opened.tx.refuseFromInside();
     this.#state = NONE;
     if (state.kind === 'none') return 'COMMIT';
     return state.kind === 'opened' && (await state.opened.commit()) === 'committed' ? 'COMMIT' : 'ROLLBACK';
@@ -168,6 +169,7 @@ export class Conversation implements Seat {
 
   async #rollBack(): Promise<string> {
     const state = this.#state;
+    if (state.kind === 'opened') state.opened.tx.refuseFromInside();
     this.#state = NONE;
     if (state.kind === 'opened' && !state.opened.isOver) await state.opened.rollBack();
     return 'ROLLBACK';
@@ -200,8 +202,7 @@ function refuseScript(parts: readonly Part[], state: State['kind']): void {
   let [isOpen, hasLoose] = [state === 'opened', false];
   for (const part of parts) {
     if (part.kind === 'refused') throw refused(part.what);
-    if (part.kind === 'rollback' && !isOpen && hasLoose)
-      throw refused('a ROLLBACK of statements before it without a BEGIN');
+    if (part.kind === 'rollback' && hasLoose) throw refused('a ROLLBACK of statements before it without a BEGIN');
     if (part.kind === 'statements' && !isOpen) hasLoose = true;
     if (part.kind === 'begin') isOpen = true;
     if (part.kind === 'commit' || part.kind === 'rollback') [isOpen, hasLoose] = [false, false];

@@ -5,7 +5,7 @@ import type { Submittable } from '../pg/submittable.ts';
 import type { Lease } from '../scope/lease.ts';
 import { OpenCursor } from '../scope/open-cursor.ts';
 import { NOTHING } from './nothing.ts';
-import type { Seat } from './seat.ts';
+import { givenBack, type Seat } from './seat.ts';
 
 /** For whom it is. */
 interface Loan {
@@ -18,6 +18,7 @@ export class LeaseSeat implements Seat {
   readonly #lease: Lease;
   readonly #ended: () => void;
   readonly #cursor: OpenCursor;
+  #state: 'open' | 'ended' = 'open';
 
   constructor(lease: Lease, { clock, ended }: Loan) {
     this.#ended = ended;
@@ -30,7 +31,11 @@ export class LeaseSeat implements Seat {
   }
 
   submit(submittable: Submittable): Promise<void> {
-    const begun = (): void => this.#cursor.took(submittable, () => NOTHING);
+    const begun = (): void => {
+      // Nobody is left who could read what had not come to its turn.
+      if (this.#state === 'ended') throw givenBack();
+      this.#cursor.took(submittable, () => NOTHING);
+    };
     return this.#lease.submit(submittable, begun).finally(() => this.#cursor.isThrough(submittable));
   }
 
@@ -40,6 +45,7 @@ export class LeaseSeat implements Seat {
 
   /** As in pg, whoever gives it back with an error does not trust it any more. */
   end(error: unknown): void {
+    this.#state = 'ended';
     // Nobody is left to read it.
     this.#cursor.putAway();
     const over = error ? this.#lease.discard('given back with an error') : this.#lease.releaseAfterAll();

@@ -1,13 +1,13 @@
 import { LifeguardError } from '../errors.ts';
 import { ownOptions } from '../scope/call-options.ts';
 import type { FacadeClient } from './client.ts';
-import type { Facade, Manner } from './facade.ts';
 import type { Likeness } from './likeness.ts';
 import { NOTHING } from './nothing.ts';
 import type { PgModule, PgPoolOptions } from './pg-pool-options.ts';
 import { type Connected, PoolFace } from './pool-face.ts';
 import { type Callback, call } from './request.ts';
 import type { Emit } from './voice.ts';
+import type { Manner, Whereabouts } from './whereabouts.ts';
 
 const ABSENT: PgPoolOptions = Object.freeze({
   pg: undefined as unknown as PgModule,
@@ -18,15 +18,15 @@ const ABSENT: PgPoolOptions = Object.freeze({
 
 /** A `pg.Pool` of the caller's own class that works with our pool, and in the transaction around whoever calls it. */
 export function pgPool<Pg extends PgModule>(
-  facade: Facade,
+  whereabouts: Whereabouts,
   given: PgPoolOptions<Pg>,
   { options, types }: Likeness,
 ): InstanceType<Pg['Pool']> {
   const { pg, ...rest } = readOptions<Pg>(given);
   const own = (pg as { readonly types?: object }).types;
   const manner: Manner = { ...rest, types: rest.types ?? (own === types ? undefined : own), driverTypes: types };
-  const made = new (subclass(pg.Pool as unknown as PoolClass, facade, manner))(options);
-  facade.made(made);
+  const made = new (subclass(pg.Pool as unknown as PoolClass, whereabouts, manner))(options);
+  whereabouts.made(made);
   return made as InstanceType<Pg['Pool']>;
 }
 
@@ -56,7 +56,7 @@ interface Emitter {
 type PoolClass = new (options: object) => Emitter;
 
 /** Some libraries look for the word Pool in its name. */
-function subclass(Pool: PoolClass, facade: Facade, manner: Manner): PoolClass {
+function subclass(Pool: PoolClass, whereabouts: Whereabouts, manner: Manner): PoolClass {
   return class LifeguardPgPool extends Pool {
     readonly #face: PoolFace;
     ending = false;
@@ -68,7 +68,7 @@ function subclass(Pool: PoolClass, facade: Facade, manner: Manner): PoolClass {
         // An error that nobody hears would end the process.
         if (this.listenerCount(event) > 0) call(() => void this.emit(event, ...args));
       };
-      this.#face = new PoolFace(facade, manner, { emit, greet: (client) => greet(this, client) });
+      this.#face = new PoolFace(whereabouts, manner, { emit, greet: (client) => greet(this, client) });
       // Some libraries warn where nobody listens to these.
       this.on('error', NOTHING);
       this.on('connect', NOTHING);

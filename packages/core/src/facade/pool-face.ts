@@ -6,13 +6,13 @@ import type { PoolSnapshot } from '../pool/snapshot.ts';
 import type { Base } from './base.ts';
 import { FacadeClient } from './client.ts';
 import { Conversation } from './conversation.ts';
-import type { Facade, Greeter, Manner } from './facade.ts';
 import { Greeting } from './greeting.ts';
 import { LeaseSeat } from './lease-seat.ts';
 import { NOTHING } from './nothing.ts';
 import { type Callback, call, deliver, readRequest } from './request.ts';
 import type { Seat } from './seat.ts';
 import type { Voice } from './voice.ts';
+import type { Greeter, Manner, Whereabouts } from './whereabouts.ts';
 
 /** As pg calls back: the error, or the client and what gives it back. */
 export type Connected = (error: unknown, client: FacadeClient | undefined, release: (error?: unknown) => void) => void;
@@ -21,7 +21,7 @@ type State = { readonly kind: 'open' } | { readonly kind: 'ending'; readonly end
 
 /** What stands behind one `asPgPool()`: pg.Pool's methods, for whoever asks here and now. */
 export class PoolFace {
-  readonly #facade: Facade;
+  readonly #whereabouts: Whereabouts;
   readonly #manner: Manner;
   readonly #voice: Voice;
   readonly #greeter: Greeter;
@@ -31,16 +31,16 @@ export class PoolFace {
   #busy = 0;
   #state: State = { kind: 'open' };
 
-  constructor(facade: Facade, manner: Manner, voice: Voice) {
-    this.#facade = facade;
+  constructor(whereabouts: Whereabouts, manner: Manner, voice: Voice) {
+    this.#whereabouts = whereabouts;
     this.#manner = manner;
     this.#voice = voice;
     const occasion = { types: manner, voice, watched: new WeakSet<PgConnection>() };
     this.#greeter = {
-      greet: (connection) => new Greeting(connection, { ...occasion, clock: facade.ground.clock }).run(),
+      greet: (connection) => new Greeting(connection, { ...occasion, clock: whereabouts.ground.clock }).run(),
       mourn: (connection, error) => this.#mourn(connection, error),
     };
-    facade.open(this.#greeter);
+    whereabouts.open(this.#greeter);
   }
 
   query(given: unknown, values: unknown, callback: unknown): unknown {
@@ -68,35 +68,35 @@ export class PoolFace {
     const ended = Promise.withResolvers<void>();
     void ended.promise.then(over);
     this.#state = { kind: 'ending', ended };
-    this.#facade.close(this.#greeter);
+    this.#whereabouts.close(this.#greeter);
     if (this.#busy === 0) ended.resolve();
     return deliver(ended.promise, callback);
   }
 
   snapshot(): PoolSnapshot {
-    return this.#facade.snapshot();
+    return this.#whereabouts.snapshot();
   }
 
   async #ask(statement: Statement, timeoutMillis: number | undefined): Promise<QueryResult | QueryResult[]> {
     this.#refuseEnded();
-    const base = this.#facade.base(this.#manner);
+    const base = this.#whereabouts.base(this.#manner);
     if (base !== undefined) return this.#inside(base, statement, timeoutMillis);
     const options = timeoutMillis === undefined ? undefined : { timeoutMillis };
     const done = this.#began();
-    return this.#facade.elsewhere(this.#manner, () => this.#facade.query(statement, options)).finally(done);
+    return this.#whereabouts.elsewhere(this.#manner, () => this.#whereabouts.query(statement, options)).finally(done);
   }
 
   /** Not through a client: nobody could end what it begins. */
   #inside(base: Base, statement: Statement, timeoutMillis: number | undefined): Promise<QueryResult | QueryResult[]> {
-    if (!this.#facade.ground.server.read(statement.text).hasControl) return base.run(statement, timeoutMillis);
-    const conversation = new Conversation(this.#facade.ground, base);
+    if (!this.#whereabouts.ground.server.read(statement.text).hasControl) return base.run(statement, timeoutMillis);
+    const conversation = new Conversation(this.#whereabouts.ground, base);
     return conversation.say(statement, timeoutMillis).finally(() => conversation.end());
   }
 
   async #client(): Promise<FacadeClient> {
     this.#refuseEnded();
-    const base = this.#facade.base(this.#manner);
-    const seat = base === undefined ? await this.#lease() : new Conversation(this.#facade.ground, base);
+    const base = this.#whereabouts.base(this.#manner);
+    const seat = base === undefined ? await this.#lease() : new Conversation(this.#whereabouts.ground, base);
     const client = new FacadeClient(seat, this.#manner, (error, one) => this.#voice.emit('release', error, one));
     this.#voice.emit('acquire', client);
     return client;
@@ -105,7 +105,7 @@ export class PoolFace {
   async #lease(): Promise<Seat> {
     const done = this.#began();
     try {
-      const lease = await this.#facade.elsewhere(this.#manner, () => this.#facade.lease());
+      const lease = await this.#whereabouts.elsewhere(this.#manner, () => this.#whereabouts.lease());
       const { connection } = lease.client ?? {};
       if (connection !== undefined) this.#lent.add(connection);
       const ended = (): void => {
@@ -115,7 +115,7 @@ export class PoolFace {
       // Whoever waited may have been overtaken by an end().
       if (this.#state.kind === 'ending') await lease.release();
       this.#refuseEnded();
-      return new LeaseSeat(lease, { clock: this.#facade.ground.clock, ended });
+      return new LeaseSeat(lease, { clock: this.#whereabouts.ground.clock, ended });
     } catch (error) {
       done();
       throw error;

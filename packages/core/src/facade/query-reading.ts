@@ -1,5 +1,6 @@
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
+import { call } from './request.ts';
 
 /** Values as they came over the wire: whoever parses them is somebody else. */
 export const AS_THEY_CAME: object = Object.freeze({ getTypeParser: () => (text: string) => text });
@@ -45,7 +46,7 @@ export async function read(
   } catch (error) {
     return reader.handleError(error, NO_CONNECTION);
   }
-  reader.handleReadyForQuery(NO_CONNECTION);
+  call(() => reader.handleReadyForQuery(NO_CONNECTION));
 }
 
 function tell(reader: Reader, { rows, fields, ...rest }: QueryResult): void {

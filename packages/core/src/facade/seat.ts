@@ -1,3 +1,4 @@
+import { LifeguardError } from '../errors.ts';
 import type { PgClient } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
@@ -12,4 +13,10 @@ export interface Seat {
   readonly client: PgClient | undefined;
   /** Once. What was said before is still done. */
   end(error: unknown): void;
+}
+
+/** What comes after the end. */
+export function givenBack(): LifeguardError {
+  const message = 'The client was given back to its pool. Nothing was sent. Await every statement before the release.';
+  return new LifeguardError('ERR_LIFEGUARD_LEASE_ENDED', message, { consequence: 'nothing-sent' });
 }

@@ -45,7 +45,7 @@ export class Hook {
   }
 
   checkPool(pool: LifeguardPool): void {
-    const isOne = typeof pool?.asPgPool === 'function' && typeof pool.facade?.whole === 'function';
+    const isOne = typeof pool?.asPgPool === 'function' && typeof pool.whereabouts?.whole === 'function';
     if (!isOne) this.refuse('it takes the pool that createPool() answers with, and makes a pg.Pool of it by itself');
   }
 

@@ -66,7 +66,7 @@ function isWrapped(method: Method, pool: LifeguardPool): boolean {
 
 function wrapped(method: Method, pool: LifeguardPool): Method {
   const whole: Method = function whole(...args) {
-    return pool.facade.whole(() => promised(method.apply(this, args), method.name));
+    return pool.whereabouts.whole(() => promised(method.apply(this, args), method.name));
   };
   Object.defineProperties(whole, {
     name: { value: method.name, configurable: true },

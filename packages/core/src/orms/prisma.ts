@@ -38,7 +38,7 @@ export function prismaOn<Prisma extends PrismaLike>(prisma: Prisma, pool: Lifegu
     const unit = pool.current();
     if (unit === undefined) return outside.call(loader, request);
     // A library's own transaction may be a part of the unit, and another one beside it.
-    return loaders.of(unit, pool.facade.marks.current()).request(request);
+    return loaders.of(unit, pool.whereabouts.marks.current()).request(request);
   };
   HOOK.note(loader, pool);
   return prisma;
@@ -58,7 +58,7 @@ function loaderOf(prisma: PrismaLike, pool: LifeguardPool): Loader {
     HOOK.refuse(
       'its adapter makes a pool of its own, which no transaction of ours reaches. Give it this one: new PrismaPg(pool.asPgPool({ pg })), with the same copy of pg as the adapter has',
     );
-  if (typeof externalPool === 'object' && !pool.facade.isOwn(externalPool))
+  if (typeof externalPool === 'object' && !pool.whereabouts.isOwn(externalPool))
     HOOK.refuse(
       `its adapter has another pool than "${pool.name}", so no transaction of ours reaches it: new PrismaPg(pool.asPgPool({ pg }))`,
     );

@@ -105,7 +105,7 @@ export class Bracket {
   }
 
   async runAll(statements: readonly Statement[], place: Place): Promise<GroupAnswer> {
-    this.writes += 1;
+    if (statements.some(({ text }) => !this.#ground.server.read(text).isPlainRead)) this.writes += 1;
     const hold = this.#held('work') ?? (await this.#begin(place.limits));
     return this.#ask(hold, { steps: this.prelude.before(place), statements }, place.limits);
   }

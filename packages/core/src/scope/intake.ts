@@ -21,6 +21,8 @@ export interface Job<T> {
   readonly inside: Inside<T>;
   /** Of the level that it was asked of; undefined where that is this one. */
   readonly guestOf?: Level | undefined;
+  /** A statement of whoever holds the level open. */
+  readonly isOwner?: boolean | undefined;
   /** It lasts, and most of the time nothing runs in it. */
   readonly isNested?: boolean;
 }
@@ -33,7 +35,8 @@ export type Inside<T> =
 /** A statement: how it is done with the turn, and for whom. */
 export interface Asked<Row> {
   readonly here: () => Promise<QueryResult<Row>>;
-  readonly guestOf: Level | undefined;
+  readonly guestOf?: Level | undefined;
+  readonly isOwner?: boolean | undefined;
 }
 
 export const FOR_THE_TURN = { purpose: 'turn' } as const;
@@ -63,7 +66,7 @@ export class Intake {
   }
 
   /** Does a job of the level's, or of a guest in it, unless that has ended. */
-  async perform<T>(limits: Limits, { here, inside, guestOf, isNested = false }: Job<T>): Promise<T> {
+  async perform<T>(limits: Limits, { here, inside, guestOf, isOwner, isNested = false }: Job<T>): Promise<T> {
     const { bracket, visits } = this.#site;
     const refuse = (): void => {
       if (guestOf !== undefined && !this.#site.isActive) throw GONE;
@@ -77,22 +80,22 @@ export class Intake {
       return value;
     };
     refuse();
-    return this.take(limits, { here: job, inside });
+    return this.take(limits, { here: job, inside, isOwner });
   }
 
   /** Does a job when all before it is through; at once where there is nothing. */
-  async take<T>(limits: Limits, { here, inside }: Job<T>): Promise<T> {
+  async take<T>(limits: Limits, { here, inside, isOwner }: Job<T>): Promise<T> {
     this.#gathering = undefined;
     const turn = this.#turns.take();
     if (turn !== undefined) {
       const host = await this.#wait(turn, limits, {
         purpose: () => inside.purpose,
-        looks: this.#looksFor(inside.purpose),
+        looks: this.#looksFor(inside.purpose, isOwner),
       });
       // It may have ended in the meantime; then the turn is free, or somebody else's.
       if (host !== undefined && 'visit' in inside) {
         const visited = await visit(host, inside.visit);
-        return visited === GONE ? this.take(limits, { here, inside }) : visited;
+        return visited === GONE ? this.take(limits, { here, inside, isOwner }) : visited;
       }
     }
     try {
@@ -134,7 +137,7 @@ export class Intake {
         ? undefined
         : this.#wait(turn, this.#site.limits, {
             purpose: () => purposeOf(this.#ground.server, gathering.statements),
-            looks: this.#site.visits.isOpen ? A_SECOND : 1,
+            looks: this.#looksFor('reads', true),
           }));
     } catch (error) {
       gathering.refuseOthers(error);
@@ -171,8 +174,10 @@ export class Intake {
   }
 
   /** What a library ends by its own word may have guests, who are not left behind. */
-  #looksFor(purpose: Purpose): number {
-    return purpose === 'end' && this.#site.visits.isOpen ? FIVE_SECONDS : 1;
+  #looksFor(purpose: Purpose, isOwner: boolean | undefined): number {
+    // Of what is rolled back nothing remains, whatever its guests do.
+    if (!this.#site.visits.isOpen || !this.#site.isActive) return 1;
+    return purpose === 'end' ? FIVE_SECONDS : isOwner ? A_SECOND : 1;
   }
 
   #watchful(): Occupancy {

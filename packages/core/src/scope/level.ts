@@ -53,8 +53,8 @@ export class Level implements Place {
   /** All levels of a transaction share them. */
   readonly fences: Fences;
   #nested = 0;
-  /** Whether one of its statements had failed when it was to end well. */
-  hadFailed = false;
+  /** How its own statements stood when it was to end well. */
+  stood: 'well' | 'failed' = 'well';
   readonly visits: Visits;
 
   constructor(ground: Ground, bracket: Bracket, { plan, parent }: { plan: LevelPlan; parent?: Level }) {
@@ -126,7 +126,7 @@ export class Level implements Place {
       return this.visits.noisily(() => this.intake.gather<Row>(statement));
     }
     const here = (): Promise<QueryResult<Row>> => this.bracket.run<Row>(statement, this.#place(limits));
-    return this.#ask(statement, limits, { here, guestOf: undefined });
+    return this.#ask(statement, limits, { here, isOwner: true });
   }
 
   /** A statement that stands for itself, as far as its failure goes: it does not fail what is around it. */
@@ -162,12 +162,16 @@ export class Level implements Place {
     });
   }
 
-  async #ask<Row>(statement: Statement, limits: Limits, { here, guestOf }: Asked<Row>): Promise<QueryResult<Row>> {
+  async #ask<Row>(
+    statement: Statement,
+    limits: Limits,
+    { here, guestOf, isOwner }: Asked<Row>,
+  ): Promise<QueryResult<Row>> {
     const purpose = purposeOf(this.#ground.server, [statement]);
     const visit = (host: Level): Promise<QueryResult<Row>> => host.isolate<Row>(statement, limits, guestOf ?? this);
     // A fence would take a savepoint of the caller's own with it.
     const stays = this.#ground.server.read(statement.text).transaction.length > 0;
-    return this.intake.perform(limits, { here, inside: stays ? FOR_THE_TURN : { purpose, visit }, guestOf });
+    return this.intake.perform(limits, { here, inside: stays ? FOR_THE_TURN : { purpose, visit }, guestOf, isOwner });
   }
 
   /** The last statement, with COMMIT in the same packet where that is possible. */
@@ -278,7 +282,7 @@ export class Level implements Place {
     const { trouble, ending } = this.bracket;
     if (this.#state.kind === 'doomed') throw wasRolledBack(this.plan.name, this.#state.error);
     if (ending?.kind === 'unknown') throw ending.error;
-    this.hadFailed = ending === undefined && trouble !== undefined;
+    this.stood = ending === undefined && trouble !== undefined ? 'failed' : 'well';
     if (ending?.kind === 'rolled-back' || trouble !== undefined) throw wasRolledBack(this.plan.name, trouble);
   }
 

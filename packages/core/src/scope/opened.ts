@@ -57,7 +57,7 @@ export class Opened {
       await this.#whole;
       return 'committed';
     } catch (error) {
-      if (this.tx.level.hadFailed) return 'rolled back';
+      if (this.tx.level.stood === 'failed') return 'rolled back';
       throw error;
     }
   }

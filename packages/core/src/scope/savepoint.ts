@@ -66,7 +66,11 @@ export class Savepoint {
     const unknown = [...this.#borrowed].flatMap(([name, value]) => (value === undefined ? [{ name, value: '' }] : []));
     if (unknown.length === 0) return NONE;
     const done: Step['done'] = ({ rows }) => {
-      for (const { name, value } of formerSettings(unknown, rows[0] ?? {})) this.#borrowed.set(name, value);
+      for (const [index, { name, value }] of formerSettings(unknown, rows[0] ?? {}).entries()) {
+        // No setting, or one that must not be looked at: then it cannot be set either.
+        if ((rows[0]?.[`s${index}`] ?? null) === null && !name.includes('.')) this.#borrowed.delete(name);
+        else this.#borrowed.set(name, value);
+      }
     };
     return [{ kind: 'settings', statement: guessedStatement(unknown), done }];
   }
@@ -102,7 +106,7 @@ export function backTo(name: string): readonly Step[] {
 }
 
 /** Who it is comes first: as the nested one, the others may not be allowed. */
-function inOrder(former: readonly Setting[]): readonly Setting[] {
+export function inOrder(former: readonly Setting[]): readonly Setting[] {
   const rank = ({ name }: Setting): number => (name === 'session_authorization' ? 0 : name === 'role' ? 1 : 2);
   return former.toSorted((one, other) => rank(one) - rank(other));
 }

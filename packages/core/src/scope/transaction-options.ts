@@ -14,7 +14,7 @@ export interface TransactionOptions {
   readonly isolation?: Isolation | undefined;
   /** @default the server's `default_transaction_read_only`, which is false */
   readonly readOnly?: boolean | undefined;
-  /** Waits for a snapshot that needs no retry; with `serializable` and `readOnly` only. @default false */
+  /** Waits for a snapshot that needs no retry; with `serializable` and `readOnly` only. @default the server's `default_transaction_deferrable`, which is false */
   readonly deferrable?: boolean | undefined;
   /** Time limit of all of it, waiting and retries included, in milliseconds above 0. Then `ERR_LIFEGUARD_DEADLINE`. @default none */
   readonly timeoutMillis?: number | undefined;
@@ -96,13 +96,16 @@ export function beginStatement(wish: Wish): string {
 }
 
 /** As the server is told them. https://www.postgresql.org/docs/current/sql-set-transaction.html */
-export function modesOf({ isolation, readOnly, deferrable }: Modes): readonly string[] {
+export function modesOf({ isolation, readOnly, deferrable }: Said): readonly string[] {
   return [
     ...(isolation === undefined ? [] : [`ISOLATION LEVEL ${isolation.toUpperCase()}`]),
     ...(readOnly === undefined ? [] : [readOnly ? 'READ ONLY' : 'READ WRITE']),
     ...(deferrable === undefined ? [] : [deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE']),
   ];
 }
+
+/** Absent is as good as undefined. */
+type Said = { readonly [Mode in keyof Modes]: Modes[Mode] | undefined };
 
 function list(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ');

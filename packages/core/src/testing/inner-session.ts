@@ -4,28 +4,15 @@ import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { Group, GroupAnswer, HouseStatement } from '../pg/sync-group.ts';
 import { formerStatement } from '../scope/settings.ts';
-import { ISOLATIONS, type Isolation } from '../scope/transaction-options.ts';
+import { ISOLATIONS } from '../scope/transaction-options.ts';
 import { travelsAlone } from '../scope/travel.ts';
-import { type Constraints, DEFERRED_CHECK } from './constraints.ts';
+import { DEFERRED_CHECK } from './constraints.ts';
+import type { Enclosing } from './enclosing.ts';
 import { Itinerary, NOBODY } from './itinerary.ts';
-import { cannotWork, tooWeak } from './refusals.ts';
+import { cannotWork, endedBehindOurBack, tooWeak } from './refusals.ts';
 import { BACK, HARMLESS, NO_BLOCK, RELEASE, SAVEPOINT, STATUS, TIDYING } from './savepoint-words.ts';
 import { SettingsAccount } from './settings-account.ts';
 import type { Wire } from './wire.ts';
-
-/** What holds for the whole of a sandbox. */
-export interface Enclosing {
-  readonly wire: Wire;
-  readonly isolation: Isolation;
-  readonly constraints: Constraints;
-  readonly tally: Tally;
-}
-
-/** Inner transactions, by how they ended. */
-export interface Tally {
-  committed: number;
-  rolledBack: number;
-}
 
 /**
  * A session as the code under test sees it, inside the one transaction of its sandbox: BEGIN is a savepoint, COMMIT lets
@@ -70,7 +57,10 @@ export class InnerSession {
 
   submit(submittable: Submittable): Promise<void> {
     const { text } = submittable as { readonly text?: unknown };
-    return this.#alone(typeof text === 'string' ? [{ text }] : [], () => this.#wire.submit(submittable));
+    if (typeof text !== 'string') return this.#alone([], () => this.#wire.submit(submittable));
+    // It speaks with the server by itself, so nothing could be said in the place of a COMMIT.
+    if (this.#read(text).hasControl) return Promise.reject(cannotWork(this.#wire.name, 'BEGIN or COMMIT in a cursor'));
+    return this.#alone([{ text }], () => this.#wire.submit(submittable));
   }
 
   /** Statements under one Sync: a transaction of ours begins and ends in such groups, and a batch is one. */
@@ -107,6 +97,11 @@ export class InnerSession {
 
   get #wire(): Wire {
     return this.#around.wire;
+  }
+
+  /** Null where there is no connection any more. */
+  get #serverStatus(): 'I' | 'T' | 'E' | null {
+    return this.#wire.connection?.transactionStatus ?? null;
   }
 
   #read(text: string): SqlReading {
@@ -228,15 +223,17 @@ export class InnerSession {
 
   async #landed({ failure }: GroupAnswer, { ends, commitAt }: { ends: Ends; commitAt: number }): Promise<void> {
     const isRefused = ends === 'a commit' && failure !== undefined && failure.index >= commitAt;
-    if (isRefused && this.#wire.connection.transactionStatus === 'E') return this.#goBack();
-    if (ends === 'a commit' && this.#wire.connection.transactionStatus === 'T') this.#around.tally.committed += 1;
+    const status = this.#serverStatus;
+    if (isRefused && status === 'E') return this.#goBack();
+    if (ends === 'a commit' && status === 'T') this.#around.tally.committed += 1;
     await this.#observe(ends);
   }
 
   /** What the server's own word is about the transaction, now that nothing runs. */
   async #observe(ends: Ends): Promise<void> {
-    const status = this.#wire.connection.transactionStatus;
+    const status = this.#serverStatus;
     if (status === null) return;
+    if (status === 'I') this.#wire.broke(endedBehindOurBack());
     if (status === 'E') {
       if (ends === 'a fence') return this.#goBack();
       this.#state = 'failed';

@@ -42,12 +42,12 @@ export class Loan implements AcquireRequest {
     } catch (error) {
       throw isLifeguardError(error) ? noConnection(plan.name, error) : error;
     }
-    return [loan, await loan.#open(plan)];
+    return [loan, await loan.#open(loan.#slot.connection, plan)];
   }
 
-  get connection(): PgConnection {
-    if (this.#slot === undefined) throw new Error('bug: a sandbox was used before it had its connection');
-    return this.#slot.connection;
+  /** None before it was lent, and none when it was given back: by then it is somebody else's. */
+  get connection(): PgConnection | undefined {
+    return this.#slot?.connection;
   }
 
   /** It is in use for the whole of its test; what its statements take is nobody's affair. */
@@ -60,7 +60,10 @@ export class Loan implements AcquireRequest {
     if (this.#slot !== undefined) this.#ground.house.pool.learn(this.#slot, this, error);
   }
 
-  /** Rolls all of it back. What still runs is interrupted by the house, which then rolls it back itself. */
+  /**
+   * Rolls all of it back. What still runs is interrupted by the house, which then rolls it back itself. Resolves when
+   * nothing runs any more.
+   */
   async end(): Promise<void> {
     const slot = this.#slot;
     if (slot === undefined) return;
@@ -71,17 +74,19 @@ export class Loan implements AcquireRequest {
       const begin = (): Promise<unknown> => connection.query({ text: 'ROLLBACK' });
       await patience({ begin, wasSent: () => true }, houseLimits(clock)).catch(() => undefined);
     }
+    const quiet = connection.quiet();
     house.pool.giveBack(slot, this, house.verdictOn(connection));
+    await quiet;
   }
 
-  async #open({ isolation }: LoanPlan): Promise<Facts> {
+  async #open(connection: PgConnection, { isolation }: LoanPlan): Promise<Facts> {
     const { inForce } = this.#ground.server;
     const mode = isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`;
     // A test may think for as long as it likes.
     const limits = LIMITS.filter((name) => inForce.has(name)).map((name) => `SET LOCAL ${name} = 0`);
     const before = [`BEGIN${mode}`, ...limits, { text: FACTS }];
     try {
-      const { results, failure } = await this.connection.group({ before, statements: [], after: [] });
+      const { results, failure } = await connection.group({ before, statements: [], after: [] });
       if (failure !== undefined) throw failure.error;
       return (results.at(-1) as QueryResult<unknown> as QueryResult<Facts>).rows[0] as Facts;
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { LifeguardPool } from '../lifeguard-pool.ts';
 import { Enclosure } from './enclosure.ts';
+import { wrongCall } from './refusals.ts';
 import { Sandbox } from './sandbox.ts';
 import { readSandboxOptions, type SandboxOptions } from './sandbox-options.ts';
 
@@ -21,6 +22,8 @@ export function sandbox<T>(
   fn?: (db: Sandbox) => T | Promise<T>,
 ): Promise<Sandbox | T> {
   try {
+    if (typeof options === 'function' && fn !== undefined)
+      throw wrongCall('it is sandbox(pool, options, fn), options first');
     const work = typeof options === 'function' ? options : fn;
     const given = typeof options === 'function' ? {} : readSandboxOptions(options);
     if (work === undefined) return Sandbox.open(pool, given, 'entered');

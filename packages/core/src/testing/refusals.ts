@@ -9,9 +9,27 @@ export function sandboxEnded(name: string): LifeguardError {
   return new LifeguardError('ERR_LIFEGUARD_SANDBOX', message, UNSENT);
 }
 
+/** A statement that was cut off by the end of its sandbox. */
+export function endedMeanwhile(name: string, cause: unknown): LifeguardError {
+  const message = `The sandbox "${name}" ended while the statement ran. It was cancelled, and nothing of it remains. Await all work before the test ends.`;
+  return new LifeguardError('ERR_LIFEGUARD_SANDBOX', message, { consequence: 'may-have-run', cause });
+}
+
+export function notOpenYet(name: string): LifeguardError {
+  const message = `Nothing was sent: the sandbox "${name}" is not open yet; await sandbox() first.`;
+  return new LifeguardError('ERR_LIFEGUARD_ARGUMENT', message, UNSENT);
+}
+
 export function sandboxLost(name: string, cause: unknown): LifeguardError {
   const message = `Nothing was sent: the sandbox "${name}" is lost (${nameOf(cause)}: see the cause), and with it all that its test had written.`;
   return new LifeguardError('ERR_LIFEGUARD_SANDBOX', message, { ...UNSENT, cause });
+}
+
+/** A sandbox is lost by it. */
+export function endedBehindOurBack(): Error {
+  return new Error(
+    'The server says that no transaction is open: a COMMIT or ROLLBACK of a statement has ended it unseen.',
+  );
 }
 
 export function noConnection(name: string, cause: LifeguardError): LifeguardError {

@@ -1,10 +1,11 @@
+import type { Clock } from '../clock.ts';
 import { readOptions } from '../options.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
 import { Pool } from '../pool/pool.ts';
 import type { Contagion, Seam } from '../pool/seam.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { AcquireRequest } from '../pool/waiters.ts';
-import type { Enclosing } from './inner-session.ts';
+import type { Enclosing } from './enclosing.ts';
 import { StandIn } from './stand-in.ts';
 import type { Wire } from './wire.ts';
 
@@ -21,7 +22,7 @@ export class SandboxPool extends Pool<PgConnection> {
       groups: new AnyGroup(),
       lanes: false,
     };
-    super({ settings, seam: new SandboxSeam(around), clock });
+    super({ settings, seam: new SandboxSeam(around), clock: unheeded(clock) });
     this.#wire = around.wire;
   }
 
@@ -31,7 +32,18 @@ export class SandboxPool extends Pool<PgConnection> {
 
   override acquire(request: AcquireRequest): Promise<Slot<PgConnection>> {
     const { refusal } = this.#wire;
-    return refusal === undefined ? super.acquire(request) : Promise.reject(refusal);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return super.acquire(request).catch((error: unknown) => {
+      throw this.#wire.refusal ?? error;
+    });
+  }
+
+  /**
+   * The wire has ended, and says so to whoever is left. So what is lent is never taken away, which would hide that: it is
+   * closed when it comes back.
+   */
+  retire(): void {
+    void this.close(Number.POSITIVE_INFINITY);
   }
 }
 
@@ -89,6 +101,16 @@ class SandboxSeam implements Seam<PgConnection> {
 
 export function standInOf(connection: PgConnection): StandIn {
   return connection as unknown as StandIn;
+}
+
+/** What is forgotten in a sandbox does not keep the process alive. */
+function unheeded(clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    wall: () => clock.wall(),
+    after: (millis, fn) => clock.after(millis, fn, 'idle'),
+    afterInput: (fn) => clock.afterInput(fn),
+  };
 }
 
 /** As many as most tests use at the same time: more are had as on any pool, a little later. */

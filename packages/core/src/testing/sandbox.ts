@@ -4,10 +4,10 @@ import { NO_OPTIONS } from '../scope/call-options.ts';
 import { Desk } from '../scope/desk.ts';
 import type { Ground } from '../scope/ground.ts';
 import { Constraints } from './constraints.ts';
+import type { Tally } from './enclosing.ts';
 import { Enclosure } from './enclosure.ts';
-import type { Tally } from './inner-session.ts';
 import { Loan } from './loan.ts';
-import { sandboxEnded, wrongCall } from './refusals.ts';
+import { notOpenYet, sandboxEnded, wrongCall } from './refusals.ts';
 import type { SandboxOptions } from './sandbox-options.ts';
 import { SandboxPool, standInOf } from './sandbox-pool.ts';
 import { Wire } from './wire.ts';
@@ -28,10 +28,7 @@ export class Sandbox implements AsyncDisposable {
   private constructor(enclosure: Enclosure, name: string) {
     this.#enclosure = enclosure;
     this.name = name;
-    const id = randomUUID();
-    this.headers = Object.freeze({ [SANDBOX_HEADER]: id });
-    OPEN.set(id, this);
-    this.#endings.push(() => void OPEN.delete(id));
+    this.headers = Object.freeze({ [SANDBOX_HEADER]: randomUUID() });
   }
 
   /** @internal Nothing is awaited before it is entered: the caller's own context is what is meant. */
@@ -66,7 +63,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** @internal */
   get ground(): Ground {
-    if (this.#state.kind === 'opening') throw wrongCall('await sandbox() before the pool is used');
+    if (this.#state.kind === 'opening') throw notOpenYet(this.name);
     return this.#state.ground;
   }
 
@@ -122,6 +119,7 @@ export class Sandbox implements AsyncDisposable {
 
   async #begin({ isolation, timeoutMillis, signal }: SandboxOptions): Promise<this> {
     const { ground } = this.#enclosure;
+    this.#admitRequests();
     this.#heed(signal);
     try {
       const [loan, facts] = await Loan.begin(ground, { name: this.name, isolation, timeoutMillis, signal });
@@ -134,16 +132,21 @@ export class Sandbox implements AsyncDisposable {
       const around = { wire, isolation: facts.isolation, constraints, tally: this.#tally };
       const pool = new SandboxPool(around, `${ground.house.name}, sandbox "${this.name}"`);
       const close = async (): Promise<void> => {
-        const closed = pool.close(0);
         await wire.end();
-        await closed;
+        pool.retire();
       };
-      this.#state = { kind: 'open', ground: groundOf(ground, pool), close };
+      this.#state = { kind: 'open', ground: groundOf(wire, pool), close };
       return this;
     } catch (error) {
       await this.end();
       throw error;
     }
+  }
+
+  #admitRequests(): void {
+    const id = this.headers[SANDBOX_HEADER] as string;
+    OPEN.set(id, this);
+    this.#endings.push(() => void OPEN.delete(id));
   }
 
   #heed(signal: AbortSignal | undefined): void {
@@ -174,11 +177,13 @@ type State =
   | { readonly kind: 'ended'; readonly ground: Ground; readonly done: Promise<void> };
 
 /** On which all of its work stands, wherever it is used. */
-function groundOf(ground: Ground, pool: SandboxPool): Ground {
+function groundOf(wire: Wire, pool: SandboxPool): Ground {
+  const { ground } = wire;
   const house: Ground['house'] = {
     ...ground.house,
     name: pool.figures().pool,
     pool,
+    explain: (error, ran) => wire.explain(ground.house.explain(error, ran)),
     verdictOn: (connection) => standInOf(connection).verdict,
     stop: (connection) => standInOf(connection).stop(),
     leaks: { began: () => undefined, ended: () => undefined },

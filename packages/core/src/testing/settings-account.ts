@@ -1,5 +1,6 @@
 import type { QueryResult } from '../pg/statement.ts';
 import type { HouseStatement } from '../pg/sync-group.ts';
+import { inOrder } from '../scope/savepoint.ts';
 import { backStatement, formerSettings, formerStatement, type Setting } from '../scope/settings.ts';
 
 /**
@@ -39,7 +40,7 @@ export class SettingsAccount {
     }
   }
 
-  /** At the end of an inner transaction. The role first: under it the others might not be allowed. */
+  /** At the end of an inner transaction. */
   closing(): readonly HouseStatement[] {
     return back(
       [...this.#local].map((name) => ({ name, value: this.#session.get(name) ?? this.#base.get(name) ?? '' })),
@@ -61,7 +62,5 @@ export class SettingsAccount {
 }
 
 function back(settings: readonly Setting[]): readonly HouseStatement[] {
-  if (settings.length === 0) return [];
-  const roles = settings.filter(({ name }) => name === 'role');
-  return [backStatement([...roles, ...settings.filter(({ name }) => name !== 'role')])];
+  return settings.length === 0 ? [] : [backStatement(inOrder(settings))];
 }

@@ -1,9 +1,12 @@
+import type { LifeguardError } from '../errors.ts';
+import type { PgConnection } from '../pg/pg-connection.ts';
 import type { PgClient, ServerMessage } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { Group, GroupAnswer } from '../pg/sync-group.ts';
 import type { Verdict } from '../pool/seam.ts';
-import { type Enclosing, InnerSession } from './inner-session.ts';
+import type { Enclosing } from './enclosing.ts';
+import { InnerSession } from './inner-session.ts';
 import type { Wire } from './wire.ts';
 
 type State =
@@ -11,18 +14,28 @@ type State =
   | { readonly kind: 'waiting'; readonly over: Promise<void>; readonly abort: AbortController }
   | { readonly kind: 'running'; readonly over: Promise<void> };
 
+/** What units of work do with a connection. */
+type Likeness = Pick<
+  PgConnection,
+  'kind' | 'query' | 'group' | 'submit' | 'transactionStatus' | 'lastFailure' | 'lastNotice' | 'loss'
+> & {
+  readonly session: Pick<PgConnection['session'], 'writes'>;
+  readonly client: PgClient | undefined;
+};
+
 /**
  * Stands in for a connection inside a sandbox: to the pool and to units of work it is one. It has the wire for the time
  * of a statement, and from a BEGIN on until the transaction ends.
  */
-export class StandIn {
+export class StandIn implements Likeness {
   readonly #wire: Wire;
   readonly #inner: InnerSession;
   #state: State = READY;
   #leave: (() => void) | undefined = undefined;
   #lastFailure: unknown = undefined;
+  #client: PgClient | undefined = undefined;
   /** What its statements mean for the pool is for the pool's own connection to say. */
-  readonly session: { writes(): void } = Object.freeze({ writes: (): void => undefined });
+  readonly session: Likeness['session'] = Object.freeze({ writes: (): void => undefined });
 
   constructor(around: Enclosing) {
     this.#wire = around.wire;
@@ -38,10 +51,14 @@ export class StandIn {
     return this.kind === 'ready' ? this.#inner.transactionStatus : null;
   }
 
-  /** The driver's own, but for what it says of transactions. */
-  get client(): PgClient {
-    const getTransactionStatus = (): 'I' | 'T' | 'E' | null => this.transactionStatus;
-    return Object.create(this.#wire.connection.client, { getTransactionStatus: { value: getTransactionStatus } });
+  /** Always the same one, until there is none. */
+  get client(): PgClient | undefined {
+    if (this.#wire.connection === undefined) return undefined;
+    this.#client ??= this.#wire.clientFor({
+      transactionStatus: () => this.transactionStatus,
+      isAtWork: () => this.#state.kind === 'running',
+    });
+    return this.#client;
   }
 
   get lastFailure(): unknown {
@@ -49,11 +66,11 @@ export class StandIn {
   }
 
   get lastNotice(): ServerMessage | undefined {
-    return this.#wire.connection.lastNotice;
+    return this.#wire.connection?.lastNotice;
   }
 
-  get loss(): Error {
-    return this.#wire.refusal ?? this.#wire.connection.loss;
+  get loss(): LifeguardError {
+    return this.#wire.refusal ?? (this.#wire.connection as PgConnection).loss;
   }
 
   get verdict(): Verdict {
@@ -74,7 +91,7 @@ export class StandIn {
 
   async submit(submittable: Submittable): Promise<void> {
     await this.#inTurn(() => this.#inner.submit(submittable));
-    this.#lastFailure = this.#wire.connection.lastFailure;
+    this.#lastFailure = this.#wire.lastFailure;
   }
 
   clean(): Promise<void> {

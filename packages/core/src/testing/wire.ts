@@ -1,4 +1,6 @@
+import { isLifeguardError, type LifeguardError, nameOf } from '../errors.ts';
 import type { PgConnection } from '../pg/pg-connection.ts';
+import type { PgClient } from '../pg/pg-subset.ts';
 import type { QueryResult, Statement } from '../pg/statement.ts';
 import type { Submittable } from '../pg/submittable.ts';
 import type { Group, GroupAnswer } from '../pg/sync-group.ts';
@@ -7,7 +9,8 @@ import { OpenTransaction } from '../scope/open-transaction.ts';
 import type { Limits } from '../scope/patience.ts';
 import { Turns } from '../scope/turns.ts';
 import type { Loan } from './loan.ts';
-import { noTurn, sandboxEnded, sandboxLost, waitsForItself } from './refusals.ts';
+import { endedMeanwhile, noTurn, sandboxEnded, sandboxLost, waitsForItself } from './refusals.ts';
+import { SharedClient, type Viewer } from './shared-client.ts';
 
 type State =
   | { readonly kind: 'open' }
@@ -21,6 +24,7 @@ export class Wire {
   readonly #loan: Loan;
   readonly #turns = new Turns();
   #state: State = OPEN;
+  #client: SharedClient | undefined = undefined;
   /** The transaction that has the turn. */
   #holder: object | undefined = undefined;
   /** Aborts when the sandbox ends: nobody waits for a turn that does not come. */
@@ -33,16 +37,36 @@ export class Wire {
   }
 
   /** Why nothing can be sent any more. */
-  get refusal(): Error | undefined {
+  get refusal(): LifeguardError | undefined {
     const state = this.#state;
-    if (state.kind === 'ended') return sandboxEnded(this.name);
-    const { kind, loss } = this.#loan.connection;
+    const { connection } = this.#loan;
+    if (state.kind === 'ended' || connection === undefined) return sandboxEnded(this.name);
+    const { kind, loss } = connection;
     if (kind === 'ended' || kind === 'leaving') return sandboxLost(this.name, loss.cause ?? loss);
     return state.kind === 'broken' ? sandboxLost(this.name, state.error) : undefined;
   }
 
-  get connection(): PgConnection {
+  /** None after the end. */
+  get connection(): PgConnection | undefined {
     return this.#loan.connection;
+  }
+
+  get lastFailure(): unknown {
+    return this.connection === undefined ? this.refusal : this.connection.lastFailure;
+  }
+
+  /** The driver's client, as somebody sees it who stands in for its connection. None after the end. */
+  clientFor(viewer: Viewer): PgClient | undefined {
+    if (this.connection === undefined) return undefined;
+    this.#client ??= new SharedClient(this.connection.client);
+    return this.#client.seenBy(viewer);
+  }
+
+  /** What a statement is told that failed. */
+  explain(error: unknown): unknown {
+    if (this.#state.kind !== 'ended') return error;
+    const isCutOff = nameOf(error) === QUERY_CANCELED || isLifeguardError(error, 'ERR_LIFEGUARD_CONNECTION_LOST');
+    return isCutOff ? endedMeanwhile(this.name, error) : error;
   }
 
   /** The turn, until the answer is called. A transaction has it from its BEGIN to its end. */
@@ -63,23 +87,20 @@ export class Wire {
   }
 
   async group(group: Group): Promise<GroupAnswer> {
-    this.#refuse();
-    return this.connection.group(group);
+    return this.#usable().group(group);
   }
 
   async query<Row>(statement: Statement): Promise<QueryResult<Row>> {
-    this.#refuse();
-    return this.connection.query<Row>(statement);
+    return this.#usable().query<Row>(statement);
   }
 
   async submit(submittable: Submittable): Promise<void> {
-    this.#refuse();
-    return this.connection.submit(submittable);
+    return this.#usable().submit(submittable);
   }
 
   /** Cancels what runs. */
-  stop(): Promise<void> {
-    return this.ground.house.stop(this.connection);
+  async stop(): Promise<void> {
+    if (this.connection !== undefined) await this.ground.house.stop(this.connection);
   }
 
   learn(error: unknown): void {
@@ -91,10 +112,11 @@ export class Wire {
     if (this.#state.kind === 'open') this.#state = { kind: 'broken', error };
   }
 
-  /** Nothing is sent any more. What runs is cut short by the house. */
+  /** Nothing is sent any more. What runs is cut short by the house: when this resolves, nothing does. */
   async end(): Promise<void> {
     this.#state = ENDED;
     this.#ending.abort(sandboxEnded(this.name));
+    this.#client?.end();
     await this.#loan.end();
   }
 
@@ -122,11 +144,13 @@ export class Wire {
     return this.ground.ambient.some((work) => work instanceof OpenTransaction && work.level.bracket === holder);
   }
 
-  #refuse(): void {
-    const { refusal } = this;
-    if (refusal !== undefined) throw refusal;
+  #usable(): PgConnection {
+    const { refusal, connection } = this;
+    if (refusal !== undefined || connection === undefined) throw refusal;
+    return connection;
   }
 }
 
 const OPEN: State = Object.freeze({ kind: 'open' });
 const ENDED: State = Object.freeze({ kind: 'ended' });
+const QUERY_CANCELED = '57014';

@@ -68,6 +68,8 @@ export async function undone(work: (fail: () => never) => Promise<unknown>): Pro
 
 /** Runs `fn` as one whole call of a library: what is asked for inside belongs to the transaction that it begins. */
 export function wholly<T>(pool: LifeguardPool, fn: () => T | Promise<T>): Promise<T> {
-  const { facade } = pool as unknown as { readonly facade: { whole<V>(fn: () => V | Promise<V>): Promise<V> } };
-  return facade.whole(fn);
+  const { whereabouts } = pool as unknown as {
+    readonly whereabouts: { whole<V>(fn: () => V | Promise<V>): Promise<V> };
+  };
+  return whereabouts.whole(fn);
 }

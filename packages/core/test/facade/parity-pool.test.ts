@@ -225,7 +225,8 @@ describe('the line before a full pool', () => {
   test('tells by promise and by callback that the time is up, where pg has no numbers to tell', async ({
     database,
   }) => {
-    const { pgPool } = openFacade(database.connection, { max: 1, acquireTimeoutMillis: 30 });
+    const { pool, pgPool } = openFacade(database.connection, { max: 1, acquireTimeoutMillis: 30 });
+    await pool.ready();
     const holder = await pgPool.connect();
     const { promise, resolve } = Promise.withResolvers<unknown[]>();
     pgPool.connect((error, client, release) => resolve([error, client, typeof release]));

@@ -1,6 +1,6 @@
 import { onTestFinished } from '@lifeguard/testkit/vitest';
 import pg from 'pg';
-import type { Facade } from '../../src/facade/facade.ts';
+import type { Whereabouts } from '../../src/facade/whereabouts.ts';
 import { createPool, type LifeguardPool } from '../../src/index.ts';
 import { databasesOn, prismaOn, sequelizeOn } from '../../src/orms/index.ts';
 
@@ -13,7 +13,7 @@ export function silentPool(name = 'shop'): LifeguardPool {
 
 /** Whether the running code is inside a call that was made nestable. What says so is not for users. */
 export function isMarked(pool: LifeguardPool): boolean {
-  return (pool as unknown as { readonly facade: Facade }).facade.marks.current() !== undefined;
+  return (pool as unknown as { readonly whereabouts: Whereabouts }).whereabouts.marks.current() !== undefined;
 }
 
 /** Parts of a library as it is inside, each of which a test may put another one in the place of. */

@@ -156,6 +156,16 @@ describe('a transaction', () => {
     expect(await answerOf(pool, look)).toBe(`read committed / off / off / 0 /  / ${database.connection.user}`);
   });
 
+  test('is not deferrable where it says so, whatever its session is', async ({ database }) => {
+    const pool = openPool({ ...database.connection, options: '-c default_transaction_deferrable=on' });
+    const look = "select current_setting('transaction_deferrable')";
+    const seen = [
+      await pool.transaction((tx) => answerOf(tx, look), { deferrable: false }),
+      await pool.transaction((tx) => answerOf(tx, look)),
+    ];
+    expect(seen).toEqual(['off', 'on']);
+  });
+
   test('has what its scope has set, where it sets nothing else itself', async ({ database }) => {
     const pool = openPool(database.connection, { max: 1 });
     const look = "select concat_ws('/', current_setting('app.a', true), current_setting('app.b', true), current_user)";

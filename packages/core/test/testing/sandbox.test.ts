@@ -44,6 +44,16 @@ test('a statement that fails is its own affair, as on a pool', async ({ database
   expect(await names(pool)).toEqual(['ada']);
 });
 
+test('what is asked before a sandbox is open is not sent, and told so', async ({ database }) => {
+  const pool = await shop(database);
+  const opening = sandbox(pool, { name: 'mine' });
+  expect(await errorOf(pool.query('select 1'))).toMatchObject({
+    code: 'ERR_LIFEGUARD_ARGUMENT',
+    message: 'Nothing was sent: the sandbox "mine" is not open yet; await sandbox() first.',
+  });
+  await (await opening).end();
+});
+
 test('the package hands out three functions for tests', () => {
   expect(Object.keys(testing).sort()).toEqual(['honourSandboxes', 'outsideSandboxes', 'sandbox']);
 });

@@ -54,6 +54,17 @@ describe('a lease in a sandbox', () => {
   });
 });
 
+test('a role outlasts a transaction in which somebody else was the session', async ({ database }) => {
+  const pool = await shop(database);
+  await sandbox(pool, async () => {
+    await using lease = await pool.lease();
+    await lease.query('set role pg_read_all_data');
+    const texts = ['set local role pg_monitor', "select set_config('session_authorization', 'pg_monitor', true)"];
+    for (const text of ['begin', ...texts, 'commit']) await lease.query(text);
+    expect(await answerOf(lease, "select current_setting('role')")).toBe('pg_read_all_data');
+  });
+});
+
 describe('a scope in a sandbox', () => {
   test('has its settings, and its connection where it is pinned', async ({ database }) => {
     const pool = await shop(database);

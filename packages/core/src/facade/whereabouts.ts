@@ -5,6 +5,7 @@ import { Ambient } from '../scope/ambient.ts';
 import { type CallOptions, NO_OPTIONS } from '../scope/call-options.ts';
 import type { Desk } from '../scope/desk.ts';
 import type { Ground } from '../scope/ground.ts';
+import { settingsOf } from '../scope/heritage.ts';
 import type { Lease } from '../scope/lease.ts';
 import type { OpenTransaction } from '../scope/open-transaction.ts';
 import { Scope } from '../scope/scope.ts';
@@ -29,7 +30,7 @@ export interface Manner extends TypeChoice {
 }
 
 /** What the façades of one pool share: where a statement belongs that comes from a library. */
-export class Facade {
+export class Whereabouts {
   readonly desk: Desk;
   readonly marks: Ambient<Mark>;
   readonly #greeters: Set<Greeter>;
@@ -112,7 +113,8 @@ export class Facade {
 function isLate(current: Scope | OpenTransaction, { late }: Manner): boolean {
   if (late === 'refuse' || !current.isOver) return false;
   if (current instanceof Scope) return !current.isBound;
-  return current.level.bracket.plan.settings.length === 0 && current.scope?.isBound !== true;
+  const { level, scope } = current;
+  return settingsOf(level).length === 0 && level.bracket.plan.access !== 'read-only' && scope?.isBound !== true;
 }
 
 export interface Means {
