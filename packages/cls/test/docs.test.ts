@@ -19,7 +19,8 @@ test.for(Object.entries(PAGES))('the programs of %s run and say what they promis
 test.for(Object.keys(PAGES))('what %s puts into a package.json is JSON and names the package', (path) => {
   const blocks = blocksOf(path, 'json').map((block) => JSON.parse(block));
   expect(blocks.length).toBeGreaterThan(0);
-  expect(blocks[0]).toEqual({ overrides: { 'cls-hooked': 'npm:@lifeguard/cls@^0.1.0' } });
+  expect(JSON.stringify(blocks[0])).toContain('"cls-hooked":"npm:@lifeguard/cls@^0.1.0"');
+  expect(Object.keys(blocks[0].overrides)).toEqual(['cls-hooked']);
 });
 
 function blocksOf(path: string, language: string): string[] {

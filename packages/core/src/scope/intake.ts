@@ -72,12 +72,17 @@ export class Intake {
       if (guestOf !== undefined && !this.#site.isActive) throw GONE;
       this.#site.refuseEnded();
     };
-    const job = async (): Promise<T> => {
+    const run = (): Promise<T> => (isNested ? here() : visits.noisily(here));
+    const job = (): Promise<T> => {
       refuse();
+      if (guestOf === undefined) return run();
       const before = bracket.writes;
-      const value = await (isNested ? here() : visits.noisily(here));
-      if (guestOf !== undefined && bracket.writes > before) visits.serve(guestOf.visits);
-      return value;
+      // Before the turn is left: who comes next may undo it.
+      const served = (value: T): T => {
+        if (bracket.writes > before) visits.serve(guestOf.visits);
+        return value;
+      };
+      return run().then(served);
     };
     refuse();
     return this.take(limits, { here: job, inside, isOwner });
