@@ -176,7 +176,7 @@ describe('any query', () => {
         else if (accepted && readSql(text).isPlainRead) seen.plain++;
       };
       const withSpot = querySql(fc.constant('1'), 'SPOT');
-      await fc.assert(fc.asyncProperty(withSpot, noise, check), { numRuns: 3_000 * LENGTH });
+      await fc.assert(fc.asyncProperty(withSpot, noise, check), { numRuns: 6_000 * LENGTH });
     });
     expect(seen.plain).toBeGreaterThan(50);
     expect(seen.marked).toBeGreaterThan(50);
