@@ -50,6 +50,7 @@ export class Conversation implements Seat {
       const bridge = lasts ? CursorBridge.over(submittable, this.#ground.server, ask) : undefined;
       if (bridge !== undefined) return bridge.open();
       if (opened === undefined) return this.#base.submit(submittable);
+      opened.tx.refuseFromInside();
       return opened.tx.level.submit(submittable, opened.tx.limits);
     });
   }

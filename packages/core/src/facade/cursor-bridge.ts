@@ -72,7 +72,7 @@ export class CursorBridge extends EventEmitter {
   execute({ rows }: { readonly rows?: number }): void {
     if (this.#state === 'declared') this.#state = 'asked';
     this.#then(async () => {
-      if (this.#state === 'closed') return;
+      if (this.#state === 'closed' || this.#state === 'failed') return;
       const fetch = {
         text: `FETCH ${rows || 'ALL'} FROM ${this.#name}`,
         rowMode: 'array',

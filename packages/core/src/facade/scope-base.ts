@@ -9,6 +9,7 @@ import type { Scope } from '../scope/scope.ts';
 import { modesOf } from '../scope/transaction-options.ts';
 import type { Base } from './base.ts';
 import type { Mark } from './mark.ts';
+import { NOTHING } from './nothing.ts';
 import { isolationOf, warnLeftOpen } from './transaction-base.ts';
 
 /**
@@ -34,18 +35,27 @@ export class ScopeBase implements Base {
     return this.#scope.query(statement, undefined, timeoutMillis === undefined ? undefined : { timeoutMillis });
   }
 
-  /** In a transaction for itself: the settings last as long as one. */
-  submit(submittable: Submittable): Promise<void> {
-    return new Promise((submitted, reject) => {
-      const run = (): Promise<void> =>
-        this.#scope.transaction(async (tx) => {
-          await tx.query(submittable);
-          submitted();
-          // Its turn comes when the cursor is through.
-          await tx.query('SELECT');
-        }, ONCE);
-      run().catch(reject);
-    });
+  /** In a transaction for itself: the settings last as long as one. It hears that all is well when that has committed. */
+  async submit(submittable: Submittable): Promise<void> {
+    const tell = heldBack(submittable);
+    const own = { hasFailed: false };
+    const failed = (error: unknown): never => {
+      own.hasFailed = true;
+      throw error;
+    };
+    const work: Work<void> = async (tx) => {
+      await tx.query(submittable);
+      // Its turn comes when the cursor is through.
+      await tx.query('SELECT').catch(failed);
+    };
+    try {
+      await this.#scope.transaction(work, ONCE);
+    } catch (error) {
+      // Of its own failure it was told by the server.
+      if (own.hasFailed) return;
+      throw error;
+    }
+    tell();
   }
 
   /** Where nothing was sent yet, one that is like that from its BEGIN on; else the server says what it thinks of it. */
@@ -75,3 +85,18 @@ export class ScopeBase implements Base {
 
 /** What a library does in it cannot be done again from here. */
 const ONCE = Object.freeze({ retry: false, propagation: 'requires-new' } as const);
+
+/** Keeps the last word from a cursor or a COPY, until the answer is called: what it takes for done may still fail at COMMIT. */
+function heldBack(submittable: Submittable): () => void {
+  const answering = submittable as { handleReadyForQuery?: (...args: unknown[]) => void };
+  const { handleReadyForQuery } = answering;
+  if (handleReadyForQuery === undefined) return NOTHING;
+  let said: unknown[] | undefined;
+  answering.handleReadyForQuery = (...args) => {
+    said = args;
+  };
+  return () => {
+    answering.handleReadyForQuery = handleReadyForQuery;
+    if (said !== undefined) handleReadyForQuery.apply(submittable, said);
+  };
+}

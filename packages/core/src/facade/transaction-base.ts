@@ -41,7 +41,8 @@ export class TransactionBase implements Base {
     return answer.catch(blaming(level.bracket));
   }
 
-  submit(submittable: Submittable): Promise<void> {
+  async submit(submittable: Submittable): Promise<void> {
+    this.#tx.refuseFromInside();
     return this.#tx.level.submit(submittable, this.#tx.limits);
   }
 

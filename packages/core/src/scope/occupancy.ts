@@ -30,8 +30,10 @@ interface Visitor {
   readonly arrivedAt: number;
   /** Statements that travel together may still become more. */
   readonly purpose: () => Purpose;
-  /** How often the occupant must be seen quiet before this one is let in. */
+  /** How often it must be seen quiet before this one is let in. */
   readonly looks: number;
+  /** How often it was, one time after the other, since this one waits. */
+  seenQuiet: number;
   readonly invite: (host: Level) => void;
   readonly refuse: (error: unknown) => void;
 }
@@ -45,10 +47,8 @@ export interface Exclusive {
 
 type State =
   | { readonly kind: 'free' }
-  /** `looks`: how often nobody could be let in since it fell quiet. */
-  | { readonly kind: 'taken'; readonly occupant: Occupant; running: number; quietAt: number; looks: number }
-  /** `seen`: how it was when somebody waited and last looked. */
-  | { readonly kind: 'lent'; readonly to: Exclusive; seen: 'busy' | 'idle' };
+  | { readonly kind: 'taken'; readonly occupant: Occupant; running: number; quietAt: number }
+  | { readonly kind: 'lent'; readonly to: Exclusive };
 
 /**
  * The turn of a level while a library has it, from its BEGIN to its COMMIT. Who waits behind it may be a sibling, for
@@ -70,7 +70,7 @@ export class Occupancy {
   }
 
   take(occupant: Occupant): void {
-    this.#state = { kind: 'taken', occupant, running: 0, quietAt: this.#next(), looks: 0 };
+    this.#state = { kind: 'taken', occupant, running: 0, quietAt: this.#next() };
     this.#look();
   }
 
@@ -81,7 +81,7 @@ export class Occupancy {
 
   /** A cursor, a stream or a COPY has the turn, until the answer is called. */
   lend(to: Exclusive): () => void {
-    const state: State = { kind: 'lent', to, seen: 'busy' };
+    const state: State = { kind: 'lent', to };
     this.#state = state;
     this.#look();
     return () => {
@@ -103,7 +103,7 @@ export class Occupancy {
     return () => {
       state.running -= 1;
       state.quietAt = this.#next();
-      state.looks = 0;
+      this.#seen('busy');
       this.#look();
     };
   }
@@ -111,7 +111,7 @@ export class Occupancy {
   /** Waits for the turn, or for an invitation. `over` is to be called when neither is waited for any more. */
   visit(turn: Promise<void>, { purpose, looks }: Wish): { readonly host: Promise<Level | undefined>; over(): void } {
     const { promise: host, resolve, reject } = Promise.withResolvers<Level | undefined>();
-    const visitor: Visitor = { arrivedAt: this.#next(), purpose, looks, invite: resolve, refuse: reject };
+    const visitor: Visitor = { arrivedAt: this.#next(), purpose, looks, seenQuiet: 0, invite: resolve, refuse: reject };
     this.#visitors.add(visitor);
     void turn.then(() => resolve(undefined));
     this.#look();
@@ -140,10 +140,9 @@ export class Occupancy {
     this.#timer = undefined;
     const state = this.#state;
     if (state.kind === 'lent') {
-      const guests = [...this.#visitors].filter(({ purpose }) => purpose() !== 'end');
-      if (state.to.isIdle() && state.seen === 'idle')
-        for (const { refuse } of guests) refuse(cursorIsOpen(state.to.text));
-      state.seen = state.to.isIdle() && guests.length > 0 ? 'idle' : 'busy';
+      this.#seen(state.to.isIdle() ? 'quiet' : 'busy');
+      for (const { purpose, seenQuiet, refuse } of this.#visitors)
+        if (purpose() !== 'end' && seenQuiet >= TWICE) refuse(cursorIsOpen(state.to.text));
     }
     this.#look();
   }
@@ -153,9 +152,9 @@ export class Occupancy {
     const state = this.#state;
     if (state.kind !== 'taken') return this.#look();
     const { occupant } = state;
-    state.looks += 1;
+    this.#seen('quiet');
     const all = [...this.#visitors].filter(
-      ({ purpose, looks }) => looks <= state.looks && isWelcome(occupant, purpose()),
+      ({ purpose, looks, seenQuiet }) => looks <= seenQuiet && isWelcome(occupant, purpose()),
     );
     const visitor = all.find(({ arrivedAt }) => arrivedAt > state.quietAt) ?? all[0];
     if (visitor === undefined) return this.#turnAway(state);
@@ -167,12 +166,16 @@ export class Occupancy {
 
   /** Nobody who waits can be let in. Who came since it fell quiet may be what it waits for. */
   #turnAway(state: State & { kind: 'taken' }): void {
-    if (state.looks >= A_SECOND) {
-      const error = notLetIn(state.occupant.level.plan.name);
-      for (const { arrivedAt, refuse, purpose } of this.#visitors)
-        if (arrivedAt > state.quietAt && !isWelcome(state.occupant, purpose())) refuse(error);
+    const { occupant, quietAt } = state;
+    for (const { arrivedAt, purpose, seenQuiet, refuse } of this.#visitors) {
+      const mayBeWaitedFor = arrivedAt > quietAt && seenQuiet >= A_SECOND;
+      if (mayBeWaitedFor && !isWelcome(occupant, purpose())) refuse(notLetIn(occupant.level.plan.name));
     }
     this.#look();
+  }
+
+  #seen(how: 'quiet' | 'busy'): void {
+    for (const visitor of this.#visitors) visitor.seenQuiet = how === 'quiet' ? visitor.seenQuiet + 1 : 0;
   }
 }
 
@@ -187,5 +190,6 @@ const GRACE_MILLIS = 100;
 export const A_SECOND = 10;
 /** Whoever says COMMIT while a guest is still there: most guests come to an end by themselves. */
 export const FIVE_SECONDS = 50;
-/** Looked at twice before anybody is refused. */
+/** Between two looks at a cursor. */
 const IDLE_MILLIS = 500;
+const TWICE = 2;

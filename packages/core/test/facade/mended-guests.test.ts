@@ -1,4 +1,5 @@
 import diagnostics from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { describe, expect, onTestFinished, test } from '@lifeguard/testkit/vitest';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
@@ -99,6 +100,19 @@ describe('what we do for a user as a guest', () => {
       expect(await stored()).toEqual([1]);
     },
   );
+
+  test('is told so where a COPY by the client of its host would wait for it', async ({ database }) => {
+    const grace = Grace.held();
+    const { pool, orm, stored } = await prepared(database);
+    await pool.transaction(async () => {
+      const client = await begun(orm);
+      const copy = (): Promise<unknown> => once(client.query(copyFrom('copy item from stdin')), 'close');
+      const nested = pool.transaction(copy, { propagation: 'nested' });
+      expect(await grace.passesFor(errorOf(nested))).toMatchObject({ code: 'ERR_LIFEGUARD_PROPAGATION' });
+      await ended(client);
+    });
+    expect(await stored()).toEqual([1]);
+  });
 
   test.for([
     ['a transaction', (tx) => tx.transaction((nested) => nested.query('select 1'))],

@@ -70,6 +70,20 @@ describe.for(CHANGES)('a library whose transaction is changed by %s', ([, texts]
   });
 });
 
+test('who comes when a library is quiet for long already has a second of his own', async ({ database }) => {
+  const grace = Grace.held();
+  const { pool, orm, stored } = await prepared(database);
+  await pool.transaction(async () => {
+    const client = await begun(orm, 'BEGIN', "set local app.tenant = 'evil'");
+    expect(await grace.passesFor(errorOf(put(orm, 1)))).toMatchObject(REFUSED);
+    const late = put(orm, 2);
+    await passing(grace, 9);
+    await ended(client);
+    await late;
+  });
+  expect(await stored()).toEqual([2]);
+});
+
 describe('a library whose transaction is read-only', () => {
   test.for([
     ['by its BEGIN', ['BEGIN READ ONLY']],
